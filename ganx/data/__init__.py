@@ -1,0 +1,7 @@
+"""Pixels in: worlds with known truth, real sources behind one string, and the feed of a training run."""
+
+from ganx.data.example import Example, Source, SourceSpec
+from ganx.data.feed import Feed, open_feed
+from ganx.data.source import open_source
+
+__all__ = ["Example", "Feed", "Source", "SourceSpec", "open_feed", "open_source"]

@@ -1,0 +1,21 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GanxError(Exception):
+    """Bad input. The message is one line: what is wrong, then how to mend it.
+
+    The `ganx` command prints it without a traceback and exits with status 2.
+    """
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> GanxError:
+    """A `GanxError` for a name that does not exist, with the nearest one and the list of those that do."""
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return GanxError(f"no {kind} named {name!r}; {hint}choose from: {', '.join(known)}")

@@ -1,0 +1,184 @@
+"""Convolutions, resampling and normalisation, in the forms that XLA runs well; models write none of their own.
+
+Activations are NHWC, kernels HWIO and canonical: the array that correlates with the (zero-inserted) input.
+"""
+
+from __future__ import annotations
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+SQRT2 = math.sqrt(2.0)
+_DIMS = ("NHWC", "HWIO", "NHWC")
+
+
+def lrelu(x: jax.Array, gain: float = SQRT2, slope: float = 0.2) -> jax.Array:
+    """Leaky ReLU times `gain`; StyleGAN2 multiplies by sqrt(2) to keep the variance."""
+    return jnp.where(x >= 0, x * gain, x * (slope * gain))
+
+
+def pixel_norm(x: jax.Array) -> jax.Array:
+    """Each vector along the last axis divided by its root mean square (Karras et al. 2018, §4.2)."""
+    return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-8)
+
+
+def conv(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: str | int = "same") -> jax.Array:
+    """Correlation of `x` `[n, h, w, i]` with `kernel` `[kh, kw, i, o]`; `padding` is "same" or zeros a side."""
+    if padding == "same":
+        return jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=_DIMS)
+    pads = [(int(padding), int(padding))] * 2
+    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=_DIMS)
+
+
+def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """4 x 4 convolution, stride 2, one zero a side: `[n, h, w, i]` to `[n, h/2, w/2, o]`."""
+    return conv(x, kernel, 2, 1)
+
+
+def up_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """PyTorch's `ConvTranspose2d(4, stride=2, padding=1)`: `[n, h, w, i]` to `[n, 2h, 2w, o]`.
+
+    The same sum as `kernel` `[4, 4, i, o]` over the zero-inserted input, as four 2 x 2 convolutions (one for each
+    parity of the output position), whose gradients are ordinary convolutions too.
+    """
+    n, h, w, _ = x.shape
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+    def phase(r: int, s: int) -> jax.Array:
+        return conv(x[:, r : r + h + 1, s : s + w + 1], kernel[r::2, s::2], padding=0)
+
+    rows = [jnp.stack([phase(r, s) for s in (0, 1)], 3) for r in (0, 1)]
+    return jnp.stack(rows, 2).reshape(n, 2 * h, 2 * w, kernel.shape[-1])
+
+
+def project(z: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Latents `[n, i]` to maps `[n, k, k, o]`: `ConvTranspose2d(k)` on a 1 x 1 map, as a matrix product."""
+    kh, kw, _, out = kernel.shape
+    flat = jnp.moveaxis(kernel[::-1, ::-1], 2, 0).reshape(z.shape[-1], -1)
+    return (z @ flat).reshape(len(z), kh, kw, out)
+
+
+def _axis_slice(x: jax.Array, axis: int, start: int, size: int, stride: int = 1) -> jax.Array:
+    return jax.lax.slice_in_dim(x, start, start + (size - 1) * stride + 1, stride, axis)
+
+
+def _pad_axis(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
+    pads = [(0, 0)] * x.ndim
+    pads[axis] = (before, after)
+    return jnp.pad(x, pads)
+
+
+def _blur(x: jax.Array, pad: int, gain: float, stride: int = 1) -> jax.Array:
+    """[1, 3, 3, 1] along both axes with `pad` zeros a side, sum of the taps `gain` on each axis."""
+    for axis in (1, 2):
+        x = _pad_axis(x, axis, pad, pad)
+        size = (x.shape[axis] - 4) // stride + 1
+        a, b, c, d = (_axis_slice(x, axis, k, size, stride) for k in range(4))
+        x = (a + d) * (gain / 8) + (b + c) * (3 * gain / 8)
+    return x
+
+
+def fir_down(x: jax.Array) -> jax.Array:
+    """Half the size through [1, 3, 3, 1] (StyleGAN2): `[n, h, w, c]` to `[n, h/2, w/2, c]`."""
+    return _blur(x, 1, 1.0, 2)
+
+
+def fir_up(x: jax.Array) -> jax.Array:
+    """Twice the size through [1, 3, 3, 1], brightness kept: `[n, h, w, c]` to `[n, 2h, 2w, c]`."""
+    for axis in (1, 2):
+        size = x.shape[axis]
+        before = _axis_slice(_pad_axis(x, axis, 1, 0), axis, 0, size)
+        after = _axis_slice(_pad_axis(x, axis, 0, 1), axis, 1, size)
+        pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
+        x = pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+    return x
+
+
+def _zero_insert_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """3 x 3 `kernel` over the zero-inserted input, two zeros a side, by output parity: `[n, 2h+1, 2w+1, o]`."""
+    n, h, w, _ = x.shape
+    out = kernel.shape[-1]
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+    def phase(r: int, s: int) -> jax.Array:
+        rows = padded if r == 0 else padded[:, 1:-1]
+        view = rows if s == 0 else rows[:, :, 1:-1]
+        y = conv(view, kernel[r::2, s::2], padding=0)
+        return jnp.pad(y, ((0, 0), (0, h + 1 - y.shape[1]), (0, w + 1 - y.shape[2]), (0, 0)))
+
+    rows = [jnp.stack([phase(r, s) for s in (0, 1)], 3) for r in (0, 1)]
+    return jnp.stack(rows, 2).reshape(n, 2 * h + 2, 2 * w + 2, out)[:, :-1, :-1]
+
+
+def modulated_conv(
+    x: jax.Array, kernel: jax.Array, styles: jax.Array, demodulate: bool = True, up: bool = False
+) -> jax.Array:
+    """StyleGAN2's modulated convolution (Karras et al. 2020, §2.2), by scaling activations instead of kernels.
+
+    Args:
+      x: `[n, h, w, i]`.
+      kernel: `[k, k, i, o]`, shared by all samples.
+      styles: `[n, i]`, the factor on each input channel.
+      demodulate: divide each output channel by the norm of its modulated kernel.
+      up: double the size: 3 x 3 over the zero-inserted input, then [1, 3, 3, 1].
+    """
+    styles = styles.astype(jnp.float32)
+    y = x * styles[:, None, None].astype(x.dtype)
+    cast = kernel.astype(x.dtype)
+    y = _blur(_zero_insert_conv(y, cast), 1, 2.0) if up else conv(y, cast)
+    if demodulate:
+        norms = jnp.square(styles) @ jnp.square(kernel.astype(jnp.float32)).sum((0, 1))
+        y = y * jax.lax.rsqrt(norms + 1e-8)[:, None, None].astype(y.dtype)
+    return y
+
+
+def blur_down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """[1, 3, 3, 1], then 3 x 3 with stride 2 (StyleGAN2's D): `[n, h, w, i]` to `[n, h/2, w/2, o]`."""
+    return conv(_blur(x, 2, 1.0), kernel, 2, 0)
+
+
+def minibatch_stddev(x: jax.Array, group: int, features: int = 1) -> jax.Array:
+    """Appends `features` channels of standard deviation over groups of samples (Karras et al. 2018, §3).
+
+    A group of `min(group, n)` is a strided subset of the batch, which it must divide.
+    """
+    n, h, w, c = x.shape
+    group = min(group, n)
+    y = x.reshape(group, n // group, h, w, features, c // features)
+    y = jnp.sqrt(y.var(0) + 1e-8).mean((1, 2, 4))
+    y = jnp.broadcast_to(y[:, None, None], (n // group, h, w, features))
+    return jnp.concatenate([x, jnp.tile(y, (group, 1, 1, 1))], -1)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all axes but the last, in float32.
+
+    Training uses the batch's statistics; stored ones follow PyTorch: `new = 0.9 old + 0.1 batch`, variance unbiased.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        c = x.shape[-1]
+        scale = self.param("scale", lambda key: 1.0 + 0.02 * jax.random.normal(key, (c,)))
+        bias = self.param("bias", nn.initializers.zeros, (c,))
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (c,))
+        var = self.variable("batch_stats", "var", jnp.ones, (c,))
+        x32 = x.astype(jnp.float32)
+        if not train:
+            m, v = mean.value, var.value
+        else:
+            axes = tuple(range(x.ndim - 1))
+            m, v = x32.mean(axes), x32.var(axes)
+            if not self.is_initializing():
+                count = x.size // c
+                unbiased = v * (count / max(count - 1, 1))
+                mean.value = self.momentum * mean.value + (1 - self.momentum) * m
+                var.value = self.momentum * var.value + (1 - self.momentum) * unbiased
+        inv = jax.lax.rsqrt(v + self.epsilon) * scale
+        return (x32 * inv + (bias - m * inv)).astype(x.dtype)

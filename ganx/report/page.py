@@ -1,0 +1,109 @@
+"""The page: figures to HTML, all in one file and within its size."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markupsafe
+import numpy as np
+
+from ganx import pictures
+from ganx.errors import GanxError
+from ganx.gan import Gan
+from ganx.lens import Chart, ImageGrid, Lens, Movie, Section, Strips, Table
+from ganx.report import charts
+
+LIMIT = 8_000_000
+"""Bytes that a page may take."""
+QUALITIES = (None, 90, 75, 50)
+"""WebP qualities to try, exact pixels first, until the page is within `LIMIT`."""
+
+_HERE = Path(__file__).parent
+
+
+def build(
+    title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, Section], limit: int = LIMIT
+) -> str:
+    """The page as HTML, at the best picture quality that fits into `limit` bytes."""
+    size = 0
+    for quality in QUALITIES:
+        html = _render(title, facts, gan, seen, quality)
+        size = len(html.encode())
+        if size <= limit:
+            return html
+    raise GanxError(
+        f"the page would take {size / 1e6:.1f} MB, over {limit / 1e6:.1f}; ask for fewer lenses (only=…)"
+    )
+
+
+def default_title(gan: Gan) -> str:
+    """Heading of a page that was given none."""
+    return f"{gan.spec.family} {gan.spec.resolution} × {gan.spec.resolution}"
+
+
+def _render(
+    title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, Section], quality: int | None
+) -> str:
+    environment = _environment()
+    figures = environment.get_template("figures.html").make_module({"src": functools.partial(_src, quality=quality)})
+    show = {ImageGrid: figures.grid, Strips: figures.strips, Chart: figures.chart, Table: figures.table}
+    show[Movie] = lambda movie: figures.movie(movie, _films(movie, quality))
+    sections = [
+        {"lens": lens, "lead": section.lead, "figures": [show[type(figure)](figure) for figure in section.figures]}
+        for lens, section in seen.items()
+    ]
+    return environment.get_template("page.html").render(
+        title=title, facts=facts, pipeline=_pipeline(gan), sections=sections, exact=quality is None
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.undefined = jinja2.StrictUndefined
+    environment.filters["number"] = number
+    environment.globals["bars"] = charts.bars
+    environment.globals["lines"] = charts.lines
+    environment.globals["asset"] = lambda name: markupsafe.Markup((_HERE / name).read_text())
+    return environment
+
+
+def _src(image: np.ndarray, quality: int | None) -> str:
+    return pictures.data_uri(pictures.webp(image, quality))
+
+
+def _films(movie: Movie, quality: int | None) -> list[str]:
+    # Motion hides what a lossy coder leaves out, and an exact film is several times the size.
+    quality = min(quality or 90, 90)
+    return [pictures.data_uri(pictures.animation(loop, movie.fps, quality)) for loop in movie.frames]
+
+
+def _pipeline(gan: Gan) -> list[dict[str, Any]]:
+    """The generator as a row of boxes: side by map size, thickness by channels."""
+    boxes = [{"name": "z", "shape": _times(gan.spec.latent), "side": 0, "depth": 0, "kind": "vector"}]
+    for name, shape in gan.shapes.items():
+        flat = len(shape) != 3
+        side = 0 if flat else round(10 + 9 * np.log2(shape[0]))
+        depth = 0 if flat else int(np.clip(np.log2(shape[-1]) - 3, 1, 7))
+        kind = "vector" if flat else "image" if name.startswith("rgb") else "maps"
+        boxes.append({"name": name, "shape": _times(shape), "side": side, "depth": depth, "kind": kind})
+    return boxes
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def number(value: str | int | float) -> str:
+    """A number as people read it: thousands apart, three significant digits; text as it is."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | np.integer):
+        return f"{value:,}".replace(",", "\u202f")
+    return "0" if value == 0 else f"{value:.3g}".replace("-", "−") if abs(value) >= 1e-3 else f"{value:.1e}"

@@ -1,0 +1,124 @@
+"""SeFa in the report: what changes along the strongest directions."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ganx import codes
+from ganx.gan import Gan
+from ganx.lens import Chart, Inquiry, Section, Strips, register
+from ganx.pictures import shrink
+from ganx.sefa.edit import move
+from ganx.sefa.factorize import Directions, factorize
+
+_SAMPLES, _STEPS, _PSI = 4, 9, 0.7
+_CHANGE = 0.35  # mean absolute change of pixels (of the range [-1, 1]) to aim at, at both ends of a strip
+_SPREADS = np.array([0.5, 1.0, 2.0, 3.0, 4.0, 6.0])  # where to look for it, in deviations of the code
+_LEAD = (
+    "The latent code enters the generator through a matrix. Its strongest singular directions are found from the "
+    "weights alone, without a single image or label, and they are often things people have names for. "
+    "The middle picture is the untouched sample; left and right the same code is pushed along one direction."
+)
+
+
+@register("sefa", order=40, title="Directions hidden in the weights (SeFa)")
+def sefa(gan: Gan, inquiry: Inquiry) -> Section:
+    """Strips along the top directions, for all layers or, in a style-based family, for three groups of them."""
+    key_samples, key_spread = jax.random.split(inquiry.key)
+    start = codes.encode_jit(gan, gan.latents(key_samples, _SAMPLES), _PSI)
+    cloud = np.asarray(codes.encode_jit(gan, gan.latents(key_spread, 256)))
+    figures, numbers, arrays = [], {}, {}
+    for name, layers in groups(gan).items():
+        found = factorize(gan, layers)
+        top = found.vectors[: 6 if codes.style_based(gan) else 8]
+        reach = _reach(gan, start[:2], top, found.layers, _spread(cloud, top))
+        pictures, control = _strips(gan, start, top, reach, found.layers)
+        change, random_change = _change(pictures), float(_change(control).mean())
+        figures.append(_figure(name, pictures, reach, found, float(change.mean()), random_change))
+        numbers[name] = {
+            "layers": list(found.layers),
+            "eigenvalues": found.values[: len(top)].tolist(),
+            "reach": reach,
+            "pixel_change": change.tolist(),
+            "pixel_change_of_random_directions": random_change,
+        }
+        arrays |= {f"{name}/vectors": found.vectors, f"{name}/values": found.values}
+    return Section(_LEAD, (*figures, _spectrum(arrays)), numbers, arrays)
+
+
+def groups(gan: Gan) -> dict[str, str]:
+    """Layer ranges by name, as the authors group them: all, or bottom, middle and top (SeFa §4.1)."""
+    if not codes.style_based(gan):
+        return {"all": "all"}
+    count = codes.code_shape(gan)[0]
+    if count < 6:
+        return {"bottom": "0-1", "top": f"2-{count - 1}"}
+    middle = 5 if count > 6 else 3
+    return {"bottom": "0-1", "middle": f"2-{middle}", "top": f"{middle + 1}-{count - 1}"}
+
+
+def _spread(cloud: np.ndarray, vectors: np.ndarray) -> float:
+    """Standard deviation of codes `[n, …, d]` along the directions, on average."""
+    if cloud.ndim == 3:
+        cloud = cloud[:, 0]
+    return float((cloud @ vectors.T).std(0).mean())
+
+
+def _reach(gan: Gan, start: jax.Array, vectors: np.ndarray, layers: tuple[int, ...], spread: float) -> float:
+    """How far to go so that pictures change visibly but stay pictures; a distance in the code."""
+    amounts = np.concatenate([[0.0], spread * _SPREADS])
+    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers)).astype(float)
+    change = np.abs(pictures - pictures[:, :, :1]).mean((0, 1, 3, 4, 5)) / 127.5
+    return float(np.interp(_CHANGE, np.maximum.accumulate(change), amounts))
+
+
+def _moved(
+    gan: Gan, start: jax.Array, vectors: np.ndarray, amounts: np.ndarray, layers: tuple[int, ...]
+) -> jax.Array:
+    """`[directions, samples, steps, *code]`."""
+    return jax.vmap(lambda vector: move(gan, start, vector, amounts, layers))(jnp.asarray(vectors))
+
+
+def _strips(
+    gan: Gan, start: jax.Array, vectors: np.ndarray, reach: float, layers: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures along the directions, and for comparison along as many random ones."""
+    amounts = np.linspace(-reach, reach, _STEPS)
+    random = np.linalg.qr(np.random.default_rng(0).normal(size=vectors.shape[::-1]))[0].T.astype(np.float32)
+    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers))
+    return pictures, codes.paint(gan, _moved(gan, start, random, amounts[[0, _STEPS // 2, -1]], layers))
+
+
+def _change(pictures: np.ndarray) -> np.ndarray:
+    """Mean absolute change from the middle to both ends, of the range [-1, 1]: `[directions]`."""
+    middle = pictures.shape[2] // 2
+    moved = pictures[:, :, [0, -1]].astype(float) - pictures[:, :, middle : middle + 1]
+    return np.abs(moved).mean((1, 2, 3, 4, 5)) / 127.5
+
+
+def _figure(
+    name: str, pictures: np.ndarray, reach: float, found: Directions, change: float, random_change: float
+) -> Strips:
+    titles = tuple(f"Direction {i + 1}" for i in range(len(pictures)))
+    steps = tuple(_signed(amount) for amount in np.linspace(-reach, reach, _STEPS))
+    where = f"{found.stages[0]} to {found.stages[-1]}" if len(found.stages) > 1 else found.stages[0]
+    what = "The whole latent code" if name == "all" else f"{name.capitalize()} layers"
+    caption = (
+        f"{what}, entering at {where}. At the ends of a strip pixels have changed by {change / 2:.0%} of their range, "
+        f"after equal steps along random directions by {random_change / 2:.0%}."
+    )
+    return Strips(shrink(pictures, 128), titles, steps, caption)
+
+
+def _signed(amount: float) -> str:
+    return f"{amount:+.2g}".replace("-", "−") if amount else "0"
+
+
+def _spectrum(arrays: dict[str, np.ndarray]) -> Chart:
+    spectra = {name.split("/")[0]: values for name, values in arrays.items() if name.endswith("/values")}
+    length = min(40, *(len(values) for values in spectra.values()))
+    series = {name: values[:length] / values.sum() * 100 for name, values in spectra.items()}
+    caption = "How much of the generator's reaction each direction carries. A flat line would mean no direction stands out."
+    return Chart("line", tuple(str(i + 1) for i in range(length)), series, caption, unit="% of the reaction")

@@ -1,0 +1,114 @@
+"""Checkpoints of a training run: asynchronous, whole or not at all, the newest few kept.
+
+Each holds three items: `state` (to go on training), `generator` (the averaged one, as `ganx.load` wants it) and
+`discriminator`. Since data are a function of the step, the step is also the data position.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import jax
+from etils import epath
+from orbax.checkpoint import v1 as ocp
+
+from ganx.errors import GanxError
+
+FOLDER = "checkpoints"
+_PARTS = ("generator", "discriminator")
+
+
+class Checkpoints:
+    """The checkpoints under a run's folder. Use as a context manager: leaving waits for the last write."""
+
+    def __init__(self, workdir: epath.PathLike, keep: int):
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save
+        self.directory = epath.Path(workdir) / FOLDER
+        self._orbax = ocp.training.Checkpointer(
+            str(self.directory),
+            preservation_policy=ocp.training.preservation_policies.LatestN(keep),
+            cleanup_tmp_directories=True,
+        )
+
+    @property
+    def latest(self) -> int | None:
+        """Step of the newest complete checkpoint."""
+        return None if self._orbax.latest is None else self._orbax.latest.step
+
+    def save(self, step: int, state: Any, generator: Any, discriminator: Any) -> None:
+        """Starts writing. The arrays are copied before this returns, so the state may be donated."""
+        if step == self.latest:
+            return
+        items = {"state": state, "generator": generator, "discriminator": discriminator}
+        with _save_errors(self):
+            self._orbax.save_checkpointables_async(step, items, force=True)
+
+    def wait(self) -> None:
+        """Returns when what was started is on disk, or raises what went wrong."""
+        with _save_errors(self):
+            self._orbax.wait()
+
+    def restore(self, like: Any) -> Any:
+        """The newest state, with the shapes, dtypes and shardings of `like`."""
+        return self._load(self.latest, "state", like)
+
+    def _load(self, step: int | None, item: str, like: Any) -> Any:
+        try:
+            return self._orbax.load_checkpointables(step, {item: like})[item]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GanxError(
+                f"the checkpoint of step {step} in {self.directory} cannot be read ({_line(error)}); "
+                "delete that folder to go on from the one before"
+            ) from error
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind is None:
+            with _save_errors(self):
+                self._orbax.close()
+        else:
+            self._orbax.close()
+
+
+class _save_errors:
+    """Turns what a full or failing disk raises into one line. The checkpoints before it are untouched."""
+
+    def __init__(self, checkpoints: Checkpoints):
+        self.checkpoints = checkpoints
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> bool:
+        if isinstance(error, OSError | ValueError | RuntimeError):
+            raise GanxError(
+                f"could not save a checkpoint in {self.checkpoints.directory}: {_line(error)}; "
+                "free some space and run the same command to go on from the last one"
+            ) from error
+        return False
+
+
+def load_part(workdir: epath.PathLike, part: str, like: Any) -> Any:
+    """The "generator" or "discriminator" variables of a run's newest checkpoint.
+
+    Raises:
+      GanxError: the run has no checkpoint yet, or it does not fit.
+    """
+    if part not in _PARTS:
+        raise ValueError(part)
+    if not (epath.Path(workdir) / FOLDER).exists():
+        raise GanxError(f"{workdir} has no checkpoint yet; let ganx train reach its first one")
+    one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=one), like)
+    with Checkpoints(workdir, keep=1_000_000) as checkpoints:
+        if checkpoints.latest is None:
+            raise GanxError(f"{workdir} has no checkpoint yet; let ganx train reach its first one")
+        return checkpoints._load(checkpoints.latest, part, like)
+
+
+def _line(error: BaseException, limit: int = 160) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,73 @@
+"""The compiled training step: data made or unpacked on the device, one or several steps a dispatch, state donated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from ganx.data import Feed
+from ganx.training.loops import inner_loop, unrolled
+from ganx.training.mesh import replicated, shard_batch
+from ganx.training.method import Method, Metrics
+
+Due = tuple[tuple[str, bool], ...]
+
+
+class Program:
+    """`program(state, step, count)` runs `count` steps from `step` on; the old state's memory is given away.
+
+    On an accelerator there is one program, whose lazy parts are branches. On CPU, where XLA runs convolutions
+    badly inside a branch, there is one program for each combination of lazy parts, and the host picks it.
+    """
+
+    def __init__(self, method: Method, feed: Feed, mesh: Mesh, compiled: Callable[[float, float], None]):
+        self._method, self._feed, self._mesh, self._announce = method, feed, mesh, compiled
+        self._programs: dict[tuple[Due, ...], Any] = {}
+
+    def __call__(self, state: Any, step: int, count: int) -> tuple[Any, Metrics]:
+        batches = tuple(self._feed.batch(step + i) for i in range(count))
+        plan = tuple(self._due(step + i) for i in range(count))
+        if plan not in self._programs:
+            self._programs[plan] = self._compile(plan, state, batches)
+        return self._programs[plan](state, self._feed.constants, batches)
+
+    def _due(self, step: int) -> Due:
+        if not unrolled():
+            return ()
+        return tuple((name, step % every == 0) for name, every in self._method.lazy.items())
+
+    def _compile(self, plan: tuple[Due, ...], state: Any, batches: tuple[Any, ...]) -> Any:
+        began = time.monotonic()
+        everywhere = replicated(self._mesh)
+        step = jax.jit(self._body(plan), donate_argnums=0, out_shardings=(everywhere, everywhere))
+        program = step.lower(state, self._feed.constants, batches).compile()
+        if len(self._programs) == 0:
+            cost = program.cost_analysis() or {}
+            self._announce(cost.get("flops", 0.0) / len(plan), time.monotonic() - began)
+        return program
+
+    def _body(self, plan: tuple[Due, ...]) -> Callable[..., tuple[Any, Metrics]]:
+        def one(state: Any, batch: Any, constants: Any, due: Mapping[str, Any]) -> tuple[Any, Metrics]:
+            examples = shard_batch(self._feed.materialise(constants, batch), self._mesh)
+            return self._method.step(state, examples, due)
+
+        def static(state: Any, constants: Any, batches: tuple[Any, ...]) -> tuple[Any, Metrics]:
+            metrics: Metrics = {}
+            for batch, due in zip(batches, plan, strict=True):
+                state, metrics = one(state, batch, constants, dict(due))
+            return state, metrics
+
+        def scanned(state: Any, constants: Any, batches: tuple[Any, ...]) -> tuple[Any, Metrics]:
+            def body(state: Any, batch: Any) -> tuple[Any, Metrics]:
+                due = {name: state.step % every == 0 for name, every in self._method.lazy.items()}
+                return one(state, batch, constants, due)
+
+            state, metrics = inner_loop(body, state, jax.tree.map(lambda *b: jnp.stack(b), *batches))
+            return state, jax.tree.map(lambda m: m[-1], metrics)
+
+        return static if unrolled() else scanned

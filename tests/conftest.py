@@ -1,0 +1,26 @@
+"""Eight fake CPU devices for every test, and settings that make many small programs cheap to compile."""
+
+import os
+from pathlib import Path
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = (
+    "0"  # many virtual devices on few cores can starve each other otherwise
+)
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = (
+    "1"  # compiling dominates; tests of optimised code use a subprocess
+)
+os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
+
+import pytest
+
+SHARED = Path(os.environ.get("GANX_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real data, pretrained GANs and reference outputs, where a developer has them."""
+    if not SHARED.exists():
+        pytest.skip("needs the shared data folder; set GANX_SHARED")
+    return SHARED
