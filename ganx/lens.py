@@ -96,6 +96,7 @@ class Chart:
       caption: one sentence on what is to be seen.
       errors: half widths of the error bars, by series name; may be empty.
       unit: what the values count, such as "% of pixels".
+      scale: "linear", or "sqrt" where small values matter beside large ones (bars only).
     """
 
     kind: str
@@ -104,10 +105,11 @@ class Chart:
     caption: str
     errors: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     unit: str = ""
+    scale: str = "linear"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("bars", "line"):
-            raise ValueError(f'a chart is "bars" or "line", not {self.kind!r}')
+        if (self.kind, self.scale) not in (("bars", "linear"), ("bars", "sqrt"), ("line", "linear")):
+            raise ValueError(f"there is no {self.scale!r} chart of the kind {self.kind!r}")
         for name, values in [*self.series.items(), *self.errors.items()]:
             _check_labels(self.labels, len(values), f"value of {name}", required=True)
 

@@ -77,9 +77,7 @@ def webp(image: np.ndarray, quality: int | None = None) -> bytes:
 def animation(frames: np.ndarray, fps: float, quality: int | None = None) -> bytes:
     """An endlessly looping WebP file of uint8 `[steps, H, W, C]`."""
     options = _webp_options(quality)
-    return _save(
-        list(frames), "WEBP", save_all=True, append_images=True, duration=round(1000 / fps), loop=0, **options
-    )
+    return _save(list(frames), "WEBP", save_all=True, append_images=True, duration=round(1000 / fps), loop=0, **options)
 
 
 def data_uri(file: bytes, kind: str = "image/webp") -> str:

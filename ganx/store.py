@@ -161,7 +161,9 @@ def save_tree(path: epath.PathLike, tree: Any) -> None:
 
 
 def load_tree(path: epath.PathLike, like: Any) -> Any:
-    """Reads a pytree of the shapes and dtypes of `like`, or raises a `GanxError`."""
+    """Reads a pytree of the shapes and dtypes of `like` to the first local device, or raises a `GanxError`."""
+    one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=one), like)
     try:
         return ocp.load(str(path), like)
     except (OSError, ValueError, KeyError, TypeError) as error:

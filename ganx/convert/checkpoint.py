@@ -48,10 +48,9 @@ def import_checkpoint(
       GanxError: the file cannot be read, is of no family that ganx imports, or does not fit it exactly.
     """
     tensors = read_tensors(path)
+    critic_tensors = None if discriminator is None else read_tensors(discriminator)
     try:
-        if discriminator is None:
-            return _import(tensors, tensors, family)
-        return _import(tensors, read_tensors(discriminator), family)
+        return _import(tensors, critic_tensors, family)
     except GanxError as error:
         raise GanxError(f"{path}: {error}") from error
 

@@ -19,7 +19,7 @@ from ganx.convert.pickles import Budget, Machine
 from ganx.convert.tensors import Storage
 from ganx.errors import GanxError
 
-NAME = "PyTorch checkpoint, legacy format"
+NAME = "legacy PyTorch checkpoint"
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 

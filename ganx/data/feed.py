@@ -89,8 +89,9 @@ class Feed:
           batch: what `batch` returned, or the same rows of each of its leaves.
 
         Returns:
-          "image" float32 `[n, H, W, C]` in [-1, 1] (points of a plane as they are), "label" int32 `[n]`, "attrs" int32
-          `[n]` by name, "index" int32 `[n]`, the example's index in the source, and "mask" uint8 `[n, H, W]` if asked for.
+          "image" float32 `[n, H, W, C]` in [-1, 1] (points of a plane as they are), "label" int32 `[n]`, "attrs"
+          int32 `[n]` by name, "index" int32 `[n]`, the example's index in the source, and "mask" uint8
+          `[n, H, W]` if asked for.
         """
         example = self._example(constants, batch["example"])
         out = {"label": example.label, "attrs": example.attrs, "index": example.index}
@@ -188,7 +189,7 @@ def to_float(images: jax.Array) -> jax.Array:
     """uint8 to float32 in [-1, 1]; floats as they are."""
     if images.dtype != jnp.uint8:
         return images.astype(jnp.float32)
-    return images.astype(jnp.float32) * (2 / 255) - 1
+    return (images.astype(jnp.float32) - 127.5) * (2 / 255)  # symmetric, so that 255 is exactly 1
 
 
 def flip_coins(seed: int, index: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ganx.data import attributes
 from ganx.data.images import SUFFIXES, DecodeError, decode, decode_mask, measure, reason
+from ganx.data.licences import NOT_STATED
 from ganx.data.options import Options
 from ganx.data.reader import Raw, Stored, Table, pick_split
 from ganx.errors import GanxError
@@ -24,6 +25,7 @@ ReadFile = Callable[[str], bytes]
 """Name of a file, relative to the folder or zip -> its content."""
 
 SPLITS = ("train", "test", "val", "valid", "validation")
+_SIDE_FILES = ("dataset.json", "labels.csv", "classes.txt")
 _FILE_COLUMNS = ("file", "filename", "path", "image")
 _STYLEGAN_NAME = re.compile(r"\d{5}/img\d{8}\.\w+")
 _PROBES = 1000
@@ -72,7 +74,7 @@ def list_examples(where: str, names: Sequence[str], read: ReadFile, split: str |
     pictures = [name for name in visible if name.lower().endswith(SUFFIXES)]
     if not pictures:
         raise GanxError(f"no pictures in {where}; it should hold {', '.join(SUFFIXES[:4])} … files, in any folders")
-    root = _common_folder(pictures)
+    root = _common_folder(pictures + [name for name in visible if PurePosixPath(name).name in _SIDE_FILES])
     pictures, masks = _pair_masks(pictures, root)
     inner = [name[len(root) :] for name in pictures]
     splits = _splits(inner)
@@ -92,12 +94,14 @@ def list_examples(where: str, names: Sequence[str], read: ReadFile, split: str |
 class ListedReader:
     """A `Reader` of pictures in files."""
 
-    def __init__(self, where: str, listing: Listing, read: ReadFile, options: Options) -> None:
+    def __init__(
+        self, where: str, listing: Listing, read: ReadFile, options: Options, licence: str = NOT_STATED
+    ) -> None:
         self._where = where
         self._listing = listing
         self._read = read
         shape = self._shape(fixed=options.preparation.fixes_size, channels=options.preparation.channels)
-        self.stored = Stored(shape, listing.labels, listing.attrs, self._mask_names())
+        self.stored = Stored(shape, listing.labels, listing.attrs, self._mask_names(), licence)
 
     def __len__(self) -> int:
         return len(self._listing.files)

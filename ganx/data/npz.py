@@ -11,6 +11,7 @@ from etils import epath
 
 from ganx.data import attributes
 from ganx.data.images import reason
+from ganx.data.licences import NOT_STATED
 from ganx.data.options import Options
 from ganx.data.reader import Raw, Stored, Table, pick_split
 from ganx.errors import GanxError
@@ -78,6 +79,7 @@ def npz_reader(place: str, options: Options) -> PixelReader:
         labels=names,
         attrs={name: attributes.numbered(column) for name, column in columns.items()},
         masks=_mask_names(masks),
+        licence=NOT_STATED,
     )
     return PixelReader(place, images, Table(labels, columns), stored, masks)
 
@@ -113,13 +115,12 @@ def _images_key(place: str, arrays: Mapping[str, np.ndarray], asked: str | None)
 
 
 def _pictures(where: str, images: np.ndarray) -> np.ndarray:
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+    grey = images.ndim == 3
+    if images.dtype != np.uint8 or not (grey or images.ndim == 4 and images.shape[-1] in (1, 3)) or not images.size:
         raise GanxError(
             f"{where} is {images.dtype} {list(images.shape)}; pictures are uint8 [n, h, w] or [n, h, w, 1 or 3]"
         )
-    return images
+    return images[..., None] if grey else images
 
 
 def _labels(place: str, arrays: Mapping[str, np.ndarray], key: str, n: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grain
 import jax
 import numpy as np
@@ -54,7 +56,7 @@ def local_rows(batch: int, mesh: Mesh | None, process: tuple[int, int]) -> np.nd
     return np.unique(np.concatenate([np.arange(batch)[index] for index in slices if index is not None]))
 
 
-def to_global(local: object, mesh: Mesh | None) -> object:
+def to_global(local: Any, mesh: Mesh | None) -> Any:
     """The global batch as jax Arrays, sharded over the mesh's `data` axis, of the rows that each process has."""
     if mesh is None:
         return jax.tree.map(jax.numpy.asarray, local)

@@ -74,7 +74,7 @@ class Reader(Protocol):
 
 @runtime_checkable
 class ArrayReader(Reader, Protocol):
-    """A reader that has its examples as arrays and cannot fail on a single one."""
+    """A reader that has its examples as arrays, and reads many at the price of one."""
 
     def gather(self, indices: np.ndarray) -> Raw:
         """Examples at `indices`, int `[n]`, with a leading axis on every array."""
@@ -166,7 +166,10 @@ class PreparedSource:
         )
 
     def _gather_arrays(self, reader: ArrayReader, indices: np.ndarray) -> Example | None:
-        raw = reader.gather(indices)
+        try:
+            raw = reader.gather(indices)
+        except DecodeError:
+            return None  # one by one, so that the message or the replacement is about the damaged one
         images = self.options.preparation.batch(raw.image)
         if images is None or self._spec.masks:
             return None

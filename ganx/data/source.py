@@ -9,11 +9,16 @@ from typing import Any
 from etils import epath
 
 from ganx.data import worlds
+from ganx.data.celeba import celeba_reader
+from ganx.data.classics import cifar_reader, idx_reader
 from ganx.data.example import Source
 from ganx.data.folder import folder_reader
+from ganx.data.lsun import lsun_reader
 from ganx.data.npz import npz_reader
 from ganx.data.options import Address, Options, parse, typed
 from ganx.data.reader import PreparedSource, Reader
+from ganx.data.record import record_reader
+from ganx.data.tfds import tfds_reader
 from ganx.data.zips import zip_reader
 from ganx.errors import GanxError
 
@@ -21,6 +26,12 @@ _READERS: dict[str, Callable[[str, Options], Reader]] = {
     "folder": folder_reader,
     "zip": zip_reader,
     "npz": npz_reader,
+    "record": record_reader,
+    "tfds": tfds_reader,
+    "idx": idx_reader,
+    "cifar": cifar_reader,
+    "celeba": celeba_reader,
+    "lsun": lsun_reader,
 }
 
 _MARKS = {

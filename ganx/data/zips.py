@@ -7,10 +7,10 @@ import os
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable
 
 import numpy as np
 from etils import epath
+from tqdm import tqdm
 
 from ganx.data.example import Source
 from ganx.data.images import DecodeError, encode_png, reason
@@ -60,7 +60,7 @@ def zip_reader(place: str, options: Options) -> ListedReader:
     return ListedReader(place, listing, archive.read, options)
 
 
-def write_stylegan_zip(source: Source, out: str | os.PathLike[str], progress: Iterable[int] | None = None) -> None:
+def write_stylegan_zip(source: Source, out: str | os.PathLike[str], progress: bool = False) -> None:
     """Writes a source as a zip that StyleGAN2-ADA and its successors read: stored PNGs and `dataset.json`.
 
     Masks and attributes have no place in that format and are left out.
@@ -68,7 +68,7 @@ def write_stylegan_zip(source: Source, out: str | os.PathLike[str], progress: It
     Args:
       source: square pictures whose side is a power of two.
       out: the zip; written beside it first, so that a broken run leaves nothing under this name.
-      progress: wraps the positions at which chunks of pictures start, to show progress.
+      progress: show a bar.
 
     Raises:
       GanxError: if the pictures are not square or their side is no power of two.
@@ -80,7 +80,7 @@ def write_stylegan_zip(source: Source, out: str | os.PathLike[str], progress: It
     out = os.fspath(out)
     labels: list[list[object]] = []
     with zipfile.ZipFile(out + ".part", "w", zipfile.ZIP_STORED) as archive:
-        for start in progress or range(0, len(source), _CHUNK):
+        for start in tqdm(range(0, len(source), _CHUNK), f"writing {out}", disable=not progress):
             batch = source.gather(np.arange(start, min(start + _CHUNK, len(source))))
             for i, image in enumerate(batch.image, start):
                 name = f"{i // 1000:05d}/img{i:08d}.png"

@@ -3,69 +3,83 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ganx.lens import Chart
 
-_WIDTH, _LABEL, _BAR, _GAP = 640, 150, 11, 12
+_WIDTH = 520
+_LABEL, _RIGHT, _BAR, _GAP = 118, 14, 11, 12  # of bar charts: room for labels and at the end, heights
+_LEFT, _HEIGHT, _TOP = 44, 220, 12  # of line charts
 
 
 def bars(chart: Chart) -> dict[str, Any]:
     """Horizontal bars: one group a label, one bar a series, with error bars and axis marks."""
     names = list(chart.series)
-    step, top = _scale(max(_top(chart, name) for name in names))
+    marks, place = _axis(chart)
     group = _BAR * len(names) + _GAP
-    scale = (_WIDTH - _LABEL - 50) / top
-    rows = []
-    for i, label in enumerate(chart.labels):
-        marks = [_bar(chart, name, i, i * group + _GAP / 2 + j * _BAR, scale) for j, name in enumerate(names)]
-        rows.append({"label": label, "y": i * group + group / 2, "bars": marks})
+    rows = [
+        {
+            "label": label,
+            "y": i * group + group / 2,
+            "bars": [_bar(chart, name, i, i * group + _GAP / 2 + j * _BAR, place) for j, name in enumerate(names)],
+        }
+        for i, label in enumerate(chart.labels)
+    ]
+    ticks = [{"x": place(mark), "text": f"{mark:g}"} for mark in marks]
     height = group * len(chart.labels)
-    ticks = [{"x": _LABEL + k * step * scale, "text": f"{k * step:g}"} for k in range(round(top / step) + 1)]
     return {"width": _WIDTH, "height": height, "left": _LABEL, "bar": _BAR - 2, "rows": rows, "ticks": ticks}
 
 
 def lines(chart: Chart) -> dict[str, Any]:
     """One line a series over evenly spaced labels."""
-    step, top = _scale(max(_top(chart, name) for name in chart.series))
-    left, height, right = 44, 220, 14
+    marks = _round_marks(max(_top(chart, name) for name in chart.series))
+    unit = (_HEIGHT - _TOP) / marks[-1]
     count = len(chart.labels)
-    xs = left + np.arange(count) * (_WIDTH - left - right) / max(count - 1, 1)
+    xs = _LEFT + np.arange(count) * (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)
     paths = [
-        {"name": name, "points": " ".join(f"{x:.1f},{height - v / top * (height - 12):.1f}" for x, v in zip(xs, values))}
-        for name, values in chart.series.items()
+        " ".join(f"{x:.1f},{_HEIGHT - y * unit:.1f}" for x, y in zip(xs, values, strict=True))
+        for values in chart.series.values()
     ]
-    ticks = [
-        {"y": height - k * step / top * (height - 12), "text": f"{k * step:g}"} for k in range(round(top / step) + 1)
-    ]
-    every = max(1, math.ceil(count / 10))
-    labels = [{"x": xs[i], "text": chart.labels[i]} for i in range(0, count, every)]
-    return {"width": _WIDTH, "height": height, "left": left, "paths": paths, "ticks": ticks, "labels": labels}
+    ticks = [{"y": _HEIGHT - mark * unit, "text": f"{mark:g}"} for mark in marks]
+    labels = [{"x": xs[i], "text": chart.labels[i]} for i in range(0, count, max(1, math.ceil(count / 10)))]
+    named = [{"name": name, "points": points} for name, points in zip(chart.series, paths, strict=True)]
+    return {"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "paths": named, "ticks": ticks, "labels": labels}
 
 
-def _top(chart: Chart, name: str) -> float:
-    return float(np.max(np.asarray(chart.series[name]) + np.asarray(chart.errors.get(name, 0.0))))
-
-
-def _bar(chart: Chart, name: str, i: int, y: float, scale: float) -> dict[str, Any]:
+def _bar(chart: Chart, name: str, i: int, y: float, place: Callable[[float], float]) -> dict[str, Any]:
     value = float(chart.series[name][i])
     error = float(chart.errors[name][i]) if name in chart.errors else 0.0
-    low, high = max(value - error, 0.0), value + error
+    text = f"{name}: {value:.3g}" + (f" ± {error:.2g}" if error else "") + (f" {chart.unit}" if chart.unit else "")
     return {
         "y": y,
-        "width": value * scale,
-        "low": _LABEL + low * scale,
-        "high": _LABEL + high * scale,
-        "title": f"{name}: {value:.3g}" + (f" ± {error:.2g}" if error else "") + (f" {chart.unit}" if chart.unit else ""),
+        "width": place(value) - _LABEL,
+        "low": place(max(value - error, 0.0)),
+        "high": place(value + error),
+        "title": text,
     }
 
 
-def _scale(largest: float) -> tuple[float, float]:
-    """A round step and a top that is a whole number of them, about five steps in all."""
+def _axis(chart: Chart) -> tuple[list[float], Callable[[float], float]]:
+    """Axis marks, and where a value lies along the axis."""
+    marks = _round_marks(max(_top(chart, name) for name in chart.series))
+    length = _WIDTH - _LABEL - _RIGHT
+    if chart.scale == "linear":
+        return marks, lambda value: _LABEL + length * value / marks[-1]
+    top = marks[-1]
+    return [0.0, top / 100, top / 20, top / 4, top / 2, top], lambda value: _LABEL + length * math.sqrt(value / top)
+
+
+def _top(chart: Chart, name: str) -> float:
+    return float(np.max(chart.series[name]))
+
+
+def _round_marks(largest: float) -> list[float]:
+    """About five round marks from 0 to at least `largest`."""
     largest = largest if largest > 0 else 1.0
     raw = largest / 5
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
-    return step, step * math.ceil(largest / step - 1e-9)
+    return [k * step for k in range(math.ceil(largest / step - 1e-4) + 1)]

@@ -124,7 +124,8 @@ def _write(folder: Path, html: str, facts: dict[str, Any], seen: Seen) -> Path:
     index = folder / "index.html"
     try:
         (folder / "report.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n")
-        np.savez_compressed(folder / "arrays.npz", **arrays)
+        with (folder / "arrays.npz").open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
         index.write_text(html, encoding="utf-8")
     except OSError as error:
         raise GanxError(f"cannot write into {folder}: {error.strerror}; choose another folder") from error

@@ -14,7 +14,7 @@ import numpy as np
 from ganx import pictures
 from ganx.errors import GanxError
 from ganx.gan import Gan
-from ganx.lens import Chart, ImageGrid, Lens, Movie, Section, Strips, Table
+from ganx.lens import Chart, Figure, ImageGrid, Lens, Movie, Section, Strips, Table
 from ganx.report import charts
 
 LIMIT = 8_000_000
@@ -23,11 +23,10 @@ QUALITIES = (None, 90, 75, 50)
 """WebP qualities to try, exact pixels first, until the page is within `LIMIT`."""
 
 _HERE = Path(__file__).parent
+_MACROS: dict[type, str] = {ImageGrid: "grid", Strips: "strips", Chart: "chart", Table: "table"}
 
 
-def build(
-    title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, Section], limit: int = LIMIT
-) -> str:
+def build(title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, Section], limit: int = LIMIT) -> str:
     """The page as HTML, at the best picture quality that fits into `limit` bytes."""
     size = 0
     for quality in QUALITIES:
@@ -35,9 +34,7 @@ def build(
         size = len(html.encode())
         if size <= limit:
             return html
-    raise GanxError(
-        f"the page would take {size / 1e6:.1f} MB, over {limit / 1e6:.1f}; ask for fewer lenses (only=…)"
-    )
+    raise GanxError(f"the page would take {size / 1e6:.1f} MB, over {limit / 1e6:.1f}; ask for fewer lenses (only=…)")
 
 
 def default_title(gan: Gan) -> str:
@@ -45,15 +42,19 @@ def default_title(gan: Gan) -> str:
     return f"{gan.spec.family} {gan.spec.resolution} × {gan.spec.resolution}"
 
 
-def _render(
-    title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, Section], quality: int | None
-) -> str:
+def _render(title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, Section], quality: int | None) -> str:
     environment = _environment()
-    figures = environment.get_template("figures.html").make_module({"src": functools.partial(_src, quality=quality)})
-    show = {ImageGrid: figures.grid, Strips: figures.strips, Chart: figures.chart, Table: figures.table}
-    show[Movie] = lambda movie: figures.movie(movie, _films(movie, quality))
+    macros: Any = environment.get_template("figures.html").make_module(
+        {"src": functools.partial(_src, quality=quality)}
+    )
+
+    def show(figure: Figure) -> str:
+        if isinstance(figure, Movie):
+            return macros.movie(figure, _films(figure, quality))
+        return getattr(macros, _MACROS[type(figure)])(figure)
+
     sections = [
-        {"lens": lens, "lead": section.lead, "figures": [show[type(figure)](figure) for figure in section.figures]}
+        {"lens": lens, "lead": section.lead, "figures": [show(figure) for figure in section.figures]}
         for lens, section in seen.items()
     ]
     return environment.get_template("page.html").render(
@@ -106,4 +107,5 @@ def number(value: str | int | float) -> str:
         return value
     if isinstance(value, int | np.integer):
         return f"{value:,}".replace(",", "\u202f")
-    return "0" if value == 0 else f"{value:.3g}".replace("-", "−") if abs(value) >= 1e-3 else f"{value:.1e}"
+    text = f"{value:.3g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"
+    return text.replace("-", "−")

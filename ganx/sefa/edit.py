@@ -34,9 +34,7 @@ def move(gan: Gan, code: Array, direction: Array, amounts: Array, layers: Layers
     return jnp.asarray(code)[:, None] + shift
 
 
-def edit(
-    gan: Gan, z: Array, direction: Array, amounts: Array, layers: Layers = "all", psi: float = 1.0
-) -> jax.Array:
+def edit(gan: Gan, z: Array, direction: Array, amounts: Array, layers: Layers = "all", psi: float = 1.0) -> jax.Array:
     """Images along one direction: float32 `[n, steps, H, W, C]`, nominally in [-1, 1].
 
     `z` is `[n, *latent]`, the rest as for `move`. Styles are truncated by `psi` before they move.

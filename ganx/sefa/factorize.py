@@ -51,9 +51,7 @@ def factorize(gan: Gan, layers: Layers = "all", k: int | None = None, row_normal
     return Directions(chosen, stages, vectors, values)
 
 
-def factorize_rows(
-    rows: jax.Array, k: int | None = None, row_normalize: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+def factorize_rows(rows: jax.Array, k: int | None = None, row_normalize: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues `[k]` and eigenvectors `[k, d]` of AᵀA for A = `rows` `[m, d]`, in decreasing order."""
     values, vectors = (np.asarray(x) for x in _eigen(rows, row_normalize))
     if not np.isfinite(values).all():

@@ -8,7 +8,7 @@ import numpy as np
 
 from ganx import codes
 from ganx.gan import Gan
-from ganx.lens import Chart, Inquiry, Section, Strips, register
+from ganx.lens import Chart, Figure, Inquiry, Section, Strips, register
 from ganx.pictures import shrink
 from ganx.sefa.edit import move
 from ganx.sefa.factorize import Directions, factorize
@@ -29,7 +29,9 @@ def sefa(gan: Gan, inquiry: Inquiry) -> Section:
     key_samples, key_spread = jax.random.split(inquiry.key)
     start = codes.encode_jit(gan, gan.latents(key_samples, _SAMPLES), _PSI)
     cloud = np.asarray(codes.encode_jit(gan, gan.latents(key_spread, 256)))
-    figures, numbers, arrays = [], {}, {}
+    figures: list[Figure] = []
+    numbers: dict[str, dict] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, layers in groups(gan).items():
         found = factorize(gan, layers)
         top = found.vectors[: 6 if codes.style_based(gan) else 8]
@@ -74,9 +76,7 @@ def _reach(gan: Gan, start: jax.Array, vectors: np.ndarray, layers: tuple[int, .
     return float(np.interp(_CHANGE, np.maximum.accumulate(change), amounts))
 
 
-def _moved(
-    gan: Gan, start: jax.Array, vectors: np.ndarray, amounts: np.ndarray, layers: tuple[int, ...]
-) -> jax.Array:
+def _moved(gan: Gan, start: jax.Array, vectors: np.ndarray, amounts: np.ndarray, layers: tuple[int, ...]) -> jax.Array:
     """`[directions, samples, steps, *code]`."""
     return jax.vmap(lambda vector: move(gan, start, vector, amounts, layers))(jnp.asarray(vectors))
 
@@ -120,5 +120,7 @@ def _spectrum(arrays: dict[str, np.ndarray]) -> Chart:
     spectra = {name.split("/")[0]: values for name, values in arrays.items() if name.endswith("/values")}
     length = min(40, *(len(values) for values in spectra.values()))
     series = {name: values[:length] / values.sum() * 100 for name, values in spectra.items()}
-    caption = "How much of the generator's reaction each direction carries. A flat line would mean no direction stands out."
+    caption = (
+        "How much of the generator's reaction each direction carries. A flat line would mean no direction stands out."
+    )
     return Chart("line", tuple(str(i + 1) for i in range(length)), series, caption, unit="% of the reaction")

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from ganx.pictures import sheet, to_uint8
 
+_SHOWN = ("loss_d", "loss_g", "r1", "gp", "path_length")
 Sink = Callable[[int, Mapping[str, float]], None]
 
 
@@ -25,11 +25,14 @@ class LateMetrics:
     """Reads metrics one call after they were queued, so that the host never waits for the step just sent."""
 
     def __init__(self, sink: Sink, lag: int = 1):
-        self._sink, self._lag = sink, lag
+        self._sink, self._lag, self._newest = sink, lag, -1
         self._queue: deque[tuple[int, Mapping[str, jax.Array]]] = deque()
 
     def push(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
-        """Queues the metrics of a step and reads those that are due."""
+        """Queues the metrics of a step, once, and reads those that are due."""
+        if step == self._newest:
+            return
+        self._newest = step
         jax.tree.map(lambda a: a.copy_to_host_async(), metrics)
         self._queue.append((step, metrics))
         while len(self._queue) > self._lag:
@@ -84,31 +87,34 @@ class Progress:
     """One live line on a terminal; elsewhere a plain line every `quiet_seconds`. Shows the time to finish."""
 
     def __init__(self, start: int, total: int, batch: int, shows: bool, quiet_seconds: float = 30.0):
-        self._total, self._batch, self._shows = total, batch, shows
-        self._start, self._began = start, time.monotonic()
-        self._spoke, self._every = self._began, quiet_seconds
+        self._total, self._batch, self._shows, self._every = total, batch, shows, quiet_seconds
+        self._start, self._began, self._spoke = start, math.nan, time.monotonic()
+        self._losses = ""
         self._live = sys.stderr.isatty() and shows
         self._bar = tqdm(total=total, initial=start, unit="step", disable=not self._live, leave=True)
 
     def speed(self, step: int) -> dict[str, float]:
-        """Throughput since the start: images a second and seconds a thousand images."""
+        """Throughput since the first step was done, compiling apart: images a second, seconds a thousand images."""
         seconds = max(time.monotonic() - self._began, 1e-9)
         images = max(step - self._start, 1) * self._batch
         return {"images_per_s": images / seconds, "s_per_kimg": 1000 * seconds / images}
 
-    def update(self, step: int, values: Mapping[str, float] | None = None) -> None:
-        """Moves on to `step`, showing the main losses."""
-        shown = {k: f"{v:.3f}" for k, v in (values or {}).items() if k in ("loss_d", "loss_g", "r1", "gp")}
+    def update(self, step: int) -> None:
+        """Moves on to `step`."""
+        if math.isnan(self._began):  # the first step included compiling
+            self._start, self._began = step, time.monotonic()
         if self._live:
-            self._bar.set_postfix(shown, refresh=False)
             self._bar.update(step - self._bar.n)
         elif self._shows and time.monotonic() - self._spoke >= self._every:
             self._spoke = time.monotonic()
             left = (self._total - step) * (self._spoke - self._began) / max(step - self._start, 1)
-            losses = "  ".join(f"{k} {v}" for k, v in shown.items())
-            say(
-                f"step {step}/{self._total}  {self.speed(step)['images_per_s']:.0f} images/s  {losses}  {duration(left)} left"
-            )
+            rate = self.speed(step)["images_per_s"]
+            say(f"step {step}/{self._total}  {rate:.0f} images/s  {self._losses}  {duration(left)} left")
+
+    def show(self, values: Mapping[str, float]) -> None:
+        """Takes note of the main losses, for the next line."""
+        self._losses = "  ".join(f"{k} {v:.3f}" for k, v in values.items() if k in _SHOWN)
+        self._bar.set_postfix_str(self._losses, refresh=False)
 
     def close(self) -> None:
         """Ends the live line."""
@@ -137,4 +143,3 @@ def _grid(images: np.ndarray) -> np.ndarray:
     missing = -len(images) % columns
     filled = np.concatenate([images, np.full((missing, *images.shape[1:]), 255, images.dtype)])
     return filled.reshape(-1, columns, *images.shape[1:])
-

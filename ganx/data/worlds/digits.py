@@ -12,7 +12,7 @@ import numpy as np
 from ganx.data.example import Example
 from ganx.data.worlds import glyphs, oracle, shapes
 from ganx.data.worlds.base import Params, World
-from ganx.data.worlds.oracle import palette_of
+from ganx.data.worlds.oracle import Colours
 from ganx.data.worlds.painter import Layer
 from ganx.data.worlds.picture import PictureWorld, Scalars
 from ganx.errors import GanxError
@@ -59,7 +59,7 @@ class Digits(PictureWorld):
     LABELS: ClassVar[tuple[str, ...]] = NUMBERS
     CLASSES: ClassVar[tuple[str, ...]] = ("background", "outline", "digit")
     OBJECTS: ClassVar[dict[str, tuple[str, ...]]] = {"style": ("outline",)}
-    PALETTE = {
+    PALETTE: ClassVar[Colours] = {
         "background": ((55, 224, 213), (230, 240, 55), (255, 255, 255), (171, 179, 205), (255, 140, 124)),
         "outline": ((0, 22, 9),),
         "digit": ((213, 16, 15), (16, 63, 188), (8, 150, 52), (135, 43, 137), (109, 83, 22)),
@@ -109,12 +109,11 @@ class Digits(PictureWorld):
 
         The number takes a trained classifier.
         """
-        palette = palette_of(self)
-        counts = palette.counts(images)
-        outlined = palette.total(counts, "outline") > 20 * (self.size / 64) ** 2
+        counts = self.palette.counts(images)
+        outlined = self.palette.total(counts, "outline") > 20 * (self.size / 64) ** 2
         return {
-            "colour": palette.vote(counts, "digit"),
-            "background": palette.vote(counts, "background"),
+            "colour": self.palette.vote(counts, "digit"),
+            "background": self.palette.vote(counts, "background"),
             "style": outlined.astype(jnp.int32),
         }
 
@@ -153,7 +152,7 @@ class GreyDigits(Digits):
     ATTRS: ClassVar[dict[str, tuple[str, ...]]] = {"number": NUMBERS}
     CLASSES: ClassVar[tuple[str, ...]] = ("background", "digit")
     OBJECTS: ClassVar[dict[str, tuple[str, ...]]] = {}
-    PALETTE = {"background": ((0, 0, 0),), "digit": ((255, 255, 255),)}
+    PALETTE: ClassVar[Colours] = {"background": ((0, 0, 0),), "digit": ((255, 255, 255),)}
 
     @property
     def shape(self) -> tuple[int, ...]:

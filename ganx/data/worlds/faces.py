@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx.data.worlds import faces_reader, shapes
-from ganx.data.worlds.oracle import palette_of
+from ganx.data.worlds.oracle import Colours
 from ganx.data.worlds.painter import Layer
 from ganx.data.worlds.picture import PictureWorld, Scalars
 
@@ -73,7 +73,7 @@ class Faces(PictureWorld):
         "left eye", "right eye", "nose", "lips", "glasses", "wrinkles", "iris", "teeth",
     )  # fmt: skip
     OBJECTS: ClassVar[dict[str, tuple[str, ...]]] = {"glasses": ("glasses",), "wrinkles": ("wrinkles",)}
-    PALETTE = {
+    PALETTE: ClassVar[Colours] = {
         "background": ((86, 167, 230), (109, 213, 104), (184, 150, 231), (184, 205, 245)),
         "clothes": ((238, 68, 24), (39, 46, 160), (5, 113, 78), (255, 161, 18)),
         "hair": ((32, 35, 32), (253, 211, 69), (131, 60, 0), (145, 177, 169)),
@@ -97,9 +97,7 @@ class Faces(PictureWorld):
     def values(self, u: jax.Array) -> dict[str, jax.Array]:
         """Identity and pose, each uniform over its range."""
         ranges = {**IDENTITY, **POSE}
-        return {
-            name: middle + half * (2 * u[i] - 1) for i, (name, (middle, half)) in enumerate(ranges.items())
-        }
+        return {name: middle + half * (2 * u[i] - 1) for i, (name, (middle, half)) in enumerate(ranges.items())}
 
     def pixel(self, values: Scalars) -> jax.Array:
         """Side of a pixel in face units."""
@@ -125,7 +123,7 @@ class Faces(PictureWorld):
         Some classes share a colour and are told apart by place: left and right brow and eye by the column in
         the middle of brows, eyes and glasses, neck and ears by their distance from the middle of the skin.
         """
-        classes = palette_of(self).classes(images)
+        classes = self.palette.classes(images)
         part = {name: classes == i for i, name in enumerate(self.CLASSES)}
         column = (jnp.arange(classes.shape[2], dtype=jnp.float32) + 0.5) * (2 / classes.shape[2])
         paired = part["left brow"] | part["left eye"]
@@ -142,7 +140,7 @@ class Faces(PictureWorld):
 
     def read(self, images: jax.Array) -> dict[str, jax.Array]:
         """All nine attributes, read off the pixels by fixed rules: int32 `[n]` by name."""
-        return faces_reader.read(palette_of(self), self.CLASSES, images)
+        return faces_reader.read(self.palette, self.CLASSES, images)
 
     def _upright(self, v: Scalars, pixels: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """Pixel coordinates in the face's own frame."""
@@ -218,9 +216,7 @@ class Faces(PictureWorld):
         bar = jnp.maximum(jnp.abs(y - ey), jnp.maximum(side - fw, 0.155 - jnp.abs(side - ex)))
         return self._layer("glasses", jnp.minimum(rim, bar) - jnp.maximum(0.018, thin), 0, a["glasses"] == 1)
 
-    def _layer(
-        self, part: str, distance: jax.Array, colour: int | jax.Array, shown: bool | jax.Array = True
-    ) -> Layer:
+    def _layer(self, part: str, distance: jax.Array, colour: int | jax.Array, shown: bool | jax.Array = True) -> Layer:
         group = self.PALETTE[{"ears": "neck", "right brow": "left brow", "right eye": "left eye"}.get(part, part)]
         colours = jnp.asarray(group, jnp.int32)
         return Layer(distance, colours[colour], self.CLASSES.index(part), shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ganx.data.worlds.oracle import Palette
+from ganx.data.worlds.oracle import Palette, histogram
 
 SMILE = -1.2
 """Curvature of the mouth, y'' / 2 in frame units, below which it smiles: midway between the least bent smile
@@ -31,7 +31,7 @@ def read(palette: Palette, classes: tuple[str, ...], images: jax.Array) -> dict[
       int32 `[n]` value indices by attribute name.
     """
     entries = palette.entries(images)
-    counts = (entries[..., None] == jnp.arange(len(palette.parts))).sum((1, 2), dtype=jnp.int32)
+    counts = histogram(entries, len(palette.parts))
     found = jnp.asarray(palette.parts)[entries]
     part = {name: found == i for i, name in enumerate(classes)}
     area = (entries.shape[1] / 64) ** 2  # thresholds count pixels of a 64 × 64 picture

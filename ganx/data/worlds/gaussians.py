@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganx.data.example import Example
+from ganx.data.example import Example, SourceSpec
 from ganx.data.worlds.base import Params, World
 from ganx.errors import GanxError
 
@@ -38,9 +38,9 @@ class Gaussians(World):
             raise GanxError(f"modes={self.modes} of world:gaussians is unknown; choose 8 (ring) or 25 (grid)")
 
     @property
-    def LABELS(self) -> tuple[str, ...]:  # type: ignore[override]  # noqa: N802
-        """Names of the modes."""
-        return tuple(map(str, range(self.modes)))
+    def spec(self) -> SourceSpec:
+        """What is known without drawing a point; modes are labelled by their numbers."""
+        return dataclasses.replace(super().spec, labels=tuple(map(str, range(self.modes))))
 
     @property
     def shape(self) -> tuple[int, ...]:

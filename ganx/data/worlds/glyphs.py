@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,10 +61,10 @@ def strokes() -> Strokes:
     segments = np.zeros((10, SEGMENTS, 2), np.int32)
     for digit, lines in enumerate(STROKES):
         found: dict[Point, int] = {}
-        pairs = []
+        pairs: list[tuple[int, int]] = []
         for line in lines:
             ends = [found.setdefault((round(x, 6), round(y, 6)), len(found)) for x, y in line]
-            pairs += zip(ends[:-1], ends[1:], strict=True)
+            pairs += itertools.pairwise(ends)
         vertices[digit, : len(found)] = list(found)
         segments[digit] = pairs + [pairs[-1]] * (SEGMENTS - len(pairs))
     return Strokes(vertices, segments)
@@ -108,7 +109,9 @@ def _npz(path: str) -> tuple[np.ndarray, np.ndarray]:
         images = next((data[name] for name in ("images", "x", "x_train") if name in data), None)
         labels = next((data[name] for name in ("labels", "y", "y_train") if name in data), None)
     if images is None or labels is None or images.ndim != 3 or images.dtype != np.uint8:
-        raise GanxError(f"glyphs={path} needs uint8 images [n, h, w] (images, x or x_train) and labels (labels, y or y_train)")
+        raise GanxError(
+            f"glyphs={path} needs uint8 images [n, h, w] (images, x or x_train) and labels (labels, y or y_train)"
+        )
     return images, labels
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ganx.data.worlds.prior import Attrs, Combos, Tables
+from ganx.data.worlds.priors import Attrs, Combos, Tables
 from ganx.errors import GanxError, unknown
 
 

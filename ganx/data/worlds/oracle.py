@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Protocol
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,23 +42,6 @@ class Palette:
         """Smallest distance in RGB between two colours of different classes."""
         apart = np.linalg.norm(self.colours[:, None] - self.colours[None], axis=-1)
         return float(apart[self.parts[:, None] != self.parts[None]].min())
-
-
-class Painted(Protocol):
-    """What `palette_of` asks of a world."""
-
-    PALETTE: Colours
-    CLASSES: tuple[str, ...]
-
-
-def palette_of(world: Painted) -> Palette:
-    """The palette of a world."""
-    return _palette(type(world))
-
-
-@functools.cache
-def _palette(kind: type[Painted]) -> Palette:
-    return Palette(kind.PALETTE, kind.CLASSES)
 
 
 def shares(mask: jax.Array, classes: int) -> jax.Array:

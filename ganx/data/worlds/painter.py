@@ -54,17 +54,44 @@ def paint(layers: Iterable[Layer], ground: Layer, pixel: float | jax.Array, edge
     return draw(list(layers), ground, pixel)
 
 
-def pack(colour: jax.Array | np.ndarray, part: int | jax.Array) -> jax.Array:
-    """One int32 for a colour, integers 0-255 `[3]` (or three planes stacked first), and a class index."""
+def pack(colour: jax.Array | np.ndarray | list[jax.Array], part: int | jax.Array) -> jax.Array:
+    """One int32 for a colour, three integers 0-255 (or three planes of them), and a class index."""
     red, green, blue = (jnp.asarray(colour[i], jnp.int32) for i in range(3))
     return red | green << 8 | blue << 16 | jnp.asarray(part, jnp.int32) << 24
 
 
 def unpack(packed: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Image, uint8 `[..., 3]`, and class mask, uint8 `[...]`, of packed pixels."""
-    # Without the barrier XLA would paint once for every byte it reads from the result.
-    planes = jax.lax.bitcast_convert_type(jax.lax.optimization_barrier(packed), jnp.uint8)
+    planes = jax.lax.bitcast_convert_type(_once(packed), jnp.uint8)
     return planes[..., :3], planes[..., 3]
+
+
+def _once(packed: jax.Array) -> jax.Array:
+    """`packed` unchanged, but worked out once, not again for every byte that is read from it.
+
+    XLA repeats cheap work in each consumer, and optimisation barriers are gone by the time it decides. What it
+    does not repeat is a division, and x / 1 is exact. Bit 30 makes every pixel, read as a float, a normal number.
+    """
+    number = jax.lax.bitcast_convert_type(packed | 1 << 30, jnp.float32)
+    number = number / jnp.where(number == 0, 2.0, 1.0)  # never 0, but only we know
+    return jax.lax.bitcast_convert_type(number, jnp.int32) ^ 1 << 30
+
+
+def grain(packed: jax.Array, seed: jax.Array, most: int) -> jax.Array:
+    """Packed pixels with noise, the same in all channels: whole steps from -most to most by an integer hash.
+
+    Args:
+      packed: int32 `[R, R]`.
+      seed: a number in [0, 1).
+    """
+    rows, columns = (jax.lax.broadcasted_iota(jnp.uint32, packed.shape, axis) for axis in (0, 1))
+    salt = (seed * 2**23).astype(jnp.uint32) * jnp.uint32(0xC2B2AE3D)
+    mixed = columns * jnp.uint32(0x9E3779B1) + rows * jnp.uint32(0x85EBCA77) + salt
+    mixed = (mixed ^ (mixed >> 15)) * jnp.uint32(0x2C1B3C6D)
+    mixed = (mixed ^ (mixed >> 12)) * jnp.uint32(0x297A2D39)
+    step = (((mixed >> 16) * (2 * most + 1)) >> 16).astype(jnp.int32) - most
+    planes = [jnp.clip((packed >> shift & 255) + step, 0, 255) for shift in (0, 8, 16)]
+    return pack(planes, packed >> 24)
 
 
 def _paint_hard(layers: list[Layer], ground: Layer, pixel: float | jax.Array) -> jax.Array:

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx.data.example import Example
-from ganx.data.worlds import oracle, options, painter, prior
+from ganx.data.worlds import options, oracle, painter, priors
 from ganx.data.worlds.base import Params, World
 from ganx.data.worlds.painter import Layer
+from ganx.data.worlds.priors import Attrs, Combos, Tables
 from ganx.errors import GanxError, unknown
 
 Scalars = Mapping[str, jax.Array]
@@ -36,13 +37,13 @@ class PictureWorld(World):
         example where it covers more is drawn without that object.
     """
 
-    PALETTE: ClassVar[dict[str, tuple[tuple[int, int, int], ...]]]
+    PALETTE: ClassVar[oracle.Colours]
     OBJECTS: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Attributes that say whether something is there (value 0: it is not), with the classes they paint."""
     size: int = 64
     edges: str = "hard"
-    prior: prior.Tables = ()
-    exclude: prior.Combos = ()
+    prior: Tables = ()
+    exclude: Combos = ()
     balance: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     max_area: tuple[tuple[str, float], ...] = ()
@@ -83,9 +84,14 @@ class PictureWorld(World):
         return (self.size, self.size, 3)
 
     @property
+    def palette(self) -> oracle.Palette:
+        """The colours of the classes."""
+        return oracle.Palette(self.PALETTE, self.CLASSES)
+
+    @property
     def table(self) -> np.ndarray:
         """Joint probabilities of the attributes, float64, one axis an attribute in the order of `ATTRS`."""
-        return prior.joint(self._attrs, self._tables(), self.exclude, self.balance)
+        return priors.joint(self._attrs, self._tables(), self.exclude, self.balance)
 
     def params(self, indices: jax.Array) -> Params:
         """What the examples at `indices`, int32 `[n]`, are made of. Pure and traceable.
@@ -94,7 +100,7 @@ class PictureWorld(World):
         """
         indices = jnp.asarray(indices, jnp.int32)
         u = self._uniforms(indices, self.numbers + 1)
-        drawn = jax.vmap(lambda one: prior.draw(self.table, one))(u[:, 0])
+        drawn = jax.vmap(lambda one: priors.draw(self.table, one))(u[:, 0])
         params = Params(dict(zip(self.ATTRS, drawn, strict=True)), jax.vmap(self.values)(u[:, 1:]), indices)
         return self._without_large(self._without(params, self._absent()))
 
@@ -139,7 +145,7 @@ class PictureWorld(World):
         Args:
           images: `[n, R, R, 3]`, uint8, or float in [-1, 1].
         """
-        return oracle.palette_of(self).classes(images)
+        return self.palette.classes(images)
 
     def pixel_shares(self, mask: jax.Array) -> jax.Array:
         """Share of each class among a picture's pixels, float32 `[n, classes]`; pixels at 255 do not count."""
@@ -150,10 +156,10 @@ class PictureWorld(World):
         raise NotImplementedError
 
     @property
-    def _attrs(self) -> prior.Attrs:
+    def _attrs(self) -> Attrs:
         return tuple(self.ATTRS.items())
 
-    def _tables(self) -> prior.Tables:
+    def _tables(self) -> Tables:
         return self.prior
 
     def _dropped(self) -> set[str]:

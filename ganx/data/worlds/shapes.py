@@ -24,9 +24,7 @@ def ellipse(x: jax.Array, y: jax.Array, cx: Scalar, cy: Scalar, a: Scalar, b: Sc
     return (jnp.sqrt(u * u + v * v) - 1) * jnp.minimum(a, b)
 
 
-def box(
-    x: jax.Array, y: jax.Array, cx: Scalar, cy: Scalar, a: Scalar, b: Scalar, radius: Scalar = 0.0
-) -> jax.Array:
+def box(x: jax.Array, y: jax.Array, cx: Scalar, cy: Scalar, a: Scalar, b: Scalar, radius: Scalar = 0.0) -> jax.Array:
     """Box with half sides `a` and `b`, its corners rounded by `radius`."""
     u, v = jnp.abs(x - cx) - (a - radius), jnp.abs(y - cy) - (b - radius)
     outside = jnp.sqrt(jnp.maximum(u, 0) ** 2 + jnp.maximum(v, 0) ** 2)
@@ -39,16 +37,12 @@ def triangle(x: jax.Array, y: jax.Array, cx: Scalar, base: Scalar, a: Scalar, he
     return jnp.maximum(slant, y - base)
 
 
-def segment(
-    x: jax.Array, y: jax.Array, ax: Scalar, ay: Scalar, bx: Scalar, by: Scalar, radius: Scalar
-) -> jax.Array:
+def segment(x: jax.Array, y: jax.Array, ax: Scalar, ay: Scalar, bx: Scalar, by: Scalar, radius: Scalar) -> jax.Array:
     """Segment from (ax, ay) to (bx, by), as thick as a pen of that radius, with round ends."""
     return jnp.sqrt(squared_to_segment(x, y, ax, ay, bx, by)) - radius
 
 
-def squared_to_segment(
-    x: jax.Array, y: jax.Array, ax: Scalar, ay: Scalar, bx: Scalar, by: Scalar
-) -> jax.Array:
+def squared_to_segment(x: jax.Array, y: jax.Array, ax: Scalar, ay: Scalar, bx: Scalar, by: Scalar) -> jax.Array:
     """Squared distance to a segment; leave the root to the caller, who may have many to compare."""
     dx, dy = bx - ax, by - ay
     px, py = x - ax, y - ay

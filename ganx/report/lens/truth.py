@@ -10,24 +10,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx import codes
-from ganx.data.source import open_source
+from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
-from ganx.data.worlds.oracle import palette_of
 from ganx.gan import Gan
-from ganx.lens import Chart, ImageGrid, Inquiry, Section, Table, register
+from ganx.lens import Chart, Figure, ImageGrid, Inquiry, Section, Table, register
 from ganx.pictures import shrink
 
 _SHOWN = 8
+_SEEN = 0.001  # share of the pixels above which a class counts as seen: one stray pixel does not
 _LEAD = (
     "This generator learned from a procedural world in which every part has colours of its own. So each pixel can be "
     "named by its nearest colour, and what the generator draws too rarely or too often can be counted."
 )
-_CAPTIONS = {
-    "shares": "How much of the picture each class covers, on average. Thin lines are 95% intervals.",
-    "occurrence": "In how many pictures each class is seen at all.",
-    "attributes": "How often each attribute is read off the pixels.",
-    "table": "The same in numbers.",
-}
+_SHARES = "How much of the picture each class covers, on average. Thin lines are 95% intervals."
+_OCCURRENCE = "In how many pictures each class is seen, that is, covers more than 0.1%."
+_ATTRIBUTES = "How often each attribute is read off the pixels."
+
+Values = dict[str, np.ndarray]
+"""One number an image and label, float32 `[n, labels]`, under "world" and under "generated"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,23 +45,31 @@ class Count:
 
 @register("truth", order=50, title="Against the truth")
 def truth(gan: Gan, inquiry: Inquiry) -> Section | None:
-    """Class and attribute statistics of generated images against the world's; None unless trained on a world."""
+    """Class and attribute statistics of generated images against the world's; None without a world in colour."""
     world = _world(gan, inquiry.source)
     if world is None:
         return None
     fakes = codes.paint(gan, codes.encode_jit(gan, gan.latents(inquiry.key, inquiry.samples)))
     reals = world.gather(np.arange(inquiry.samples)).image
     counts = {"world": count(world, reals), "generated": count(world, fakes)}
-    classes = {"shares": ({k: v.shares for k, v in counts.items()}, "% of the pixels")}
-    classes["occurrence"] = ({k: (v.shares > 0).astype(np.float32) for k, v in counts.items()}, "% of the pictures")
+    shares = {name: x.shares for name, x in counts.items()}
+    seen = {name: (x > _SEEN).astype(np.float32) for name, x in shares.items()}
     labels, indicators = _indicators(world, counts)
-    charts = [_chart(world.CLASSES, *classes[name], _CAPTIONS[name]) for name in classes]
-    charts.append(_chart(labels, indicators, "% of the pictures", _CAPTIONS["attributes"]))
-    numbers = {name: _compare(world.CLASSES, values) for name, (values, _) in classes.items()}
-    numbers |= {"attributes": _compare(labels, indicators), "samples": inquiry.samples}
-    numbers["share_distance"] = float(np.abs(_gap(classes["shares"][0])).sum() / 2)
-    figures = (_picture(world, reals, fakes), *charts, _table(world, numbers))
-    return Section(_LEAD, figures, numbers, {f"{k}/shares": v.shares for k, v in counts.items()})
+    figures: list[Figure] = [
+        _picture(world, reals, fakes),
+        _chart(world.CLASSES, shares, "% of the pixels", _SHARES, scale="sqrt"),
+        _chart(world.CLASSES, seen, "% of the pictures", _OCCURRENCE),
+        _chart(labels, indicators, "% of the pictures", _ATTRIBUTES),
+        _table(world.CLASSES, shares, seen),
+    ]
+    numbers = {
+        "shares": _compare(world.CLASSES, shares),
+        "occurrence": _compare(world.CLASSES, seen),
+        "attributes": _compare(labels, indicators),
+        "share_distance": _distance(shares),
+        "samples": inquiry.samples,
+    }
+    return Section(_LEAD, tuple(figures), numbers, {f"{name}/shares": x for name, x in shares.items()})
 
 
 def _world(gan: Gan, source: str) -> PictureWorld | None:
@@ -86,9 +94,10 @@ def _read(world: PictureWorld, images: jax.Array) -> tuple[jax.Array, dict[str, 
     return jax.lax.map(one, images, batch_size=min(128, len(images)))
 
 
-def _indicators(world: PictureWorld, counts: dict[str, Count]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+def _indicators(world: PictureWorld, counts: dict[str, Count]) -> tuple[tuple[str, ...], Values]:
     """Which attribute values each image shows, float32 `[n, values]`; for a yes-or-no attribute only the yes."""
-    pairs = [(name, index) for name, values in world.ATTRS.items() for index in range(len(values))]
+    read = counts["world"].attributes
+    pairs = [(name, index) for name in world.ATTRS if name in read for index in range(len(world.ATTRS[name]))]
     pairs = [(name, i) for name, i in pairs if world.ATTRS[name] != ("no", "yes") or i == 1]
     labels = [_label(name, world.ATTRS[name], i) for name, i in pairs]
     shown = {k: np.stack([v.attributes[name] == i for name, i in pairs], 1) for k, v in counts.items()}
@@ -100,40 +109,38 @@ def _label(name: str, values: tuple[str, ...], index: int) -> str:
     return name if values == ("no", "yes") else f"{name}: {values[index]}"
 
 
-def _chart(labels: tuple[str, ...], values: dict[str, np.ndarray], unit: str, caption: str) -> Chart:
+def _chart(labels: tuple[str, ...], values: Values, unit: str, caption: str, scale: str = "linear") -> Chart:
     means = {name: 100 * x.mean(0) for name, x in values.items()}
     errors = {name: 196 * _standard_error(x) for name, x in values.items()}
-    return Chart("bars", labels, means, caption, errors, unit)
+    return Chart("bars", labels, means, caption, errors, unit, scale)
 
 
 def _standard_error(x: np.ndarray) -> np.ndarray:
     return x.std(0) / np.sqrt(len(x))
 
 
-def _compare(labels: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+def _compare(labels: tuple[str, ...], values: Values) -> dict[str, dict[str, float]]:
     """Means and standard errors by label."""
     columns = {name: x.mean(0) for name, x in values.items()}
     columns |= {f"{name}_error": _standard_error(x) for name, x in values.items()}
-    return {label: {k: float(v[i]) for k, v in columns.items()} for i, label in enumerate(labels)}
+    return {label: {name: float(x[i]) for name, x in columns.items()} for i, label in enumerate(labels)}
 
 
-def _gap(values: dict[str, np.ndarray]) -> np.ndarray:
-    return values["generated"].mean(0) - values["world"].mean(0)
+def _distance(shares: Values) -> float:
+    """Total variation between the mean shares, in [0, 1]: the part of the picture that would have to change class."""
+    return float(np.abs(shares["world"].mean(0) - shares["generated"].mean(0)).sum() / 2)
 
 
-def _table(world: PictureWorld, numbers: dict) -> Table:
-    rows = []
-    for name in world.CLASSES:
-        share, seen = numbers["shares"][name], numbers["occurrence"][name]
-        rows.append((name, *(f"{100 * v:.2f}%" for v in (share["world"], share["generated"])),
-                     *(f"{100 * v:.1f}%" for v in (seen["world"], seen["generated"]))))  # fmt: skip
+def _table(labels: tuple[str, ...], shares: Values, seen: Values) -> Table:
+    means = [100 * values[name].mean(0) for values in (shares, seen) for name in ("world", "generated")]
+    rows = tuple((label, *(f"{mean[i]:.2f}%" for mean in means)) for i, label in enumerate(labels))
     columns = ("class", "share, world", "share, generated", "seen, world", "seen, generated")
-    return Table(columns, tuple(rows), _CAPTIONS["table"])
+    return Table(columns, rows, "The classes in numbers.")
 
 
 def _picture(world: PictureWorld, reals: np.ndarray, fakes: np.ndarray) -> ImageGrid:
-    palette = palette_of(world)
+    palette = world.palette
     read = palette.colours.astype(np.uint8)[np.asarray(palette.entries(jnp.asarray(fakes[:_SHOWN])))]
     rows = np.stack([reals[:_SHOWN], fakes[:_SHOWN], read])
-    caption = "Pictures of the world, generated ones, and these with every pixel replaced by its nearest colour"
-    return ImageGrid(shrink(rows, 128), caption, rows=("world", "drawn", "read"), cell=110)
+    caption = "Pictures of the world, generated ones, and these with every pixel replaced by its nearest colour."
+    return ImageGrid(shrink(rows, 128), caption, rows=("world", "drawn", "read"), cell=116)

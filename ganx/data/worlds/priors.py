@@ -59,9 +59,8 @@ def margin(table: np.ndarray, axis: int) -> np.ndarray:
 
 def draw(table: np.ndarray, u: jax.Array) -> list[jax.Array]:
     """Value index of each attribute, int32 scalars, for one uniform number `u` in [0, 1)."""
-    cumulative = np.cumsum(table.reshape(-1))
-    cumulative = jnp.asarray(cumulative / cumulative[-1], jnp.float32)
-    combo = jnp.searchsorted(cumulative, u, side="right").astype(jnp.int32)
+    total = np.cumsum(table.reshape(-1))
+    combo = jnp.searchsorted(jnp.asarray(total / total[-1], jnp.float32), u, side="right").astype(jnp.int32)
     return list(jnp.unravel_index(combo, table.shape))
 
 
