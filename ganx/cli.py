@@ -150,6 +150,7 @@ def _add_import(verbs: argparse._SubParsersAction) -> None:
         formatter_class=_Formatter,
     )
     parser.add_argument("file", help="a .pt, .pth, .npz or .safetensors file")
+    parser.add_argument("--discriminator", help="the discriminator's file, where it is a separate one")
     parser.add_argument("--out", required=True, help="folder for the ganx checkpoint")
     parser.add_argument("--family", help="the family, where the file does not tell")
     parser.set_defaults(run=_import)
@@ -159,7 +160,7 @@ def _import(args: argparse.Namespace) -> None:
     from ganx.convert import import_checkpoint, summary_table
     from ganx.store import save
 
-    imported = import_checkpoint(args.file, args.family)
+    imported = import_checkpoint(args.file, args.family, args.discriminator)
     print(summary_table(imported))
     print(save(imported.gan, args.out, imported.discriminator))
 

@@ -10,6 +10,7 @@ from ganx.data.images import DecodeError, reason
 from ganx.data.licences import LICENCES
 from ganx.data.listing import ListedReader, Listing
 from ganx.data.options import Options
+from ganx.data.places import open_path
 from ganx.data.reader import Table, pick_split
 from ganx.errors import GanxError
 
@@ -25,7 +26,7 @@ def celeba_reader(place: str, options: Options) -> ListedReader:
     Raises:
       GanxError: if a part is missing, or a table cannot be read.
     """
-    root = epath.Path(place).expanduser()
+    root = open_path(place)
     pictures = _pictures(place, root)
     path = _find(root, "list_attr_celeba.txt")
     if path is None:

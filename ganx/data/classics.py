@@ -16,6 +16,7 @@ from ganx.data.images import reason
 from ganx.data.licences import LICENCES
 from ganx.data.npz import PixelReader
 from ganx.data.options import Options
+from ganx.data.places import open_path
 from ganx.data.reader import Stored, Table, pick_split
 from ganx.errors import GanxError
 
@@ -29,7 +30,7 @@ def idx_reader(place: str, options: Options) -> PixelReader:
     Raises:
       GanxError: if a file is missing or damaged.
     """
-    path = epath.Path(place).expanduser()
+    path = open_path(place)
     if path.is_dir():
         found = {split: file for split, stem in _IDX.items() if (file := _plain_or_gz(path, stem))}
         if not found:
@@ -75,7 +76,7 @@ def _idx_labels(images: epath.Path) -> np.ndarray:
     labels = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
     if labels == images or not labels.is_file():
         return np.full(int(read_idx(images, 3).shape[0]), -1)
-    return read_idx(labels, 1)
+    return read_idx(labels, 1).astype(np.int32)
 
 
 def _idx_licence(place: str) -> str:
@@ -88,7 +89,7 @@ def cifar_reader(place: str, options: Options) -> PixelReader:
     Raises:
       GanxError: if the file is missing or damaged, or its pickles hold more than CIFAR's arrays and lists.
     """
-    path = epath.Path(place).expanduser()
+    path = open_path(place)
     if not path.is_file():
         raise GanxError(f"{place} does not exist; give cifar-10-python.tar.gz")
     split = pick_split(options.split, tuple(_CIFAR))

@@ -7,6 +7,7 @@ from etils import epath
 from ganx.data.images import DecodeError, reason
 from ganx.data.listing import ListedReader, list_examples
 from ganx.data.options import Options
+from ganx.data.places import open_path
 from ganx.errors import GanxError
 
 
@@ -16,7 +17,7 @@ def folder_reader(place: str, options: Options) -> ListedReader:
     Raises:
       GanxError: if there is no such directory, it cannot be read or holds no pictures.
     """
-    root = epath.Path(place).expanduser()
+    root = open_path(place)
     if not root.is_dir():
         kind = "is a file, not a folder" if root.exists() else "does not exist"
         raise GanxError(f"{place} {kind}; give a folder of pictures")

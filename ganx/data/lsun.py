@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from etils import epath
-
 from ganx.data.images import decode, measure
 from ganx.data.licences import LICENCES
 from ganx.data.options import Options
+from ganx.data.places import open_path
 from ganx.data.reader import Raw, Stored
 from ganx.errors import GanxError
 
@@ -47,14 +46,14 @@ def lsun_reader(place: str, options: Options) -> LmdbReader:
     """
     if options.split not in (None, "all"):
         raise GanxError(f"split={options.split}: an LSUN folder is one split; name the other folder instead")
-    if not (epath.Path(place).expanduser() / "data.mdb").is_file():
+    if not (open_path(place) / "data.mdb").is_file():
         raise GanxError(f"no data.mdb in {place}; unpack the LSUN zip and give the folder it makes")
     try:
         lmdb = importlib.import_module("lmdb")
     except ImportError:
         raise GanxError("reading LSUN needs the package lmdb; install it with: pip install lmdb") from None
     try:
-        environment = lmdb.open(str(epath.Path(place).expanduser()), readonly=True, lock=False, readahead=False)
+        environment = lmdb.open(str(open_path(place)), readonly=True, lock=False, readahead=False)
         with environment.begin() as transaction:
             keys = list(transaction.cursor().iternext(keys=True, values=False))
     except lmdb.Error as error:

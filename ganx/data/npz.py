@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Mapping
 
 import numpy as np
-from etils import epath
 
 from ganx.data import attributes
 from ganx.data.images import reason
 from ganx.data.licences import NOT_STATED
 from ganx.data.options import Options
+from ganx.data.places import open_path
 from ganx.data.reader import Raw, Stored, Table, pick_split
 from ganx.errors import GanxError
 
@@ -90,7 +90,7 @@ def load_npz(place: str) -> dict[str, np.ndarray]:
     Raises:
       GanxError: if the file is missing or damaged, or holds Python objects.
     """
-    path = epath.Path(place).expanduser()
+    path = open_path(place)
     if not path.is_file():
         raise GanxError(f"{place} does not exist; give an npz file with an array 'images'")
     try:
@@ -116,7 +116,7 @@ def _images_key(place: str, arrays: Mapping[str, np.ndarray], asked: str | None)
 
 def _pictures(where: str, images: np.ndarray) -> np.ndarray:
     grey = images.ndim == 3
-    if images.dtype != np.uint8 or not (grey or images.ndim == 4 and images.shape[-1] in (1, 3)) or not images.size:
+    if images.dtype != np.uint8 or not (grey or (images.ndim == 4 and images.shape[-1] in (1, 3))) or not images.size:
         raise GanxError(
             f"{where} is {images.dtype} {list(images.shape)}; pictures are uint8 [n, h, w] or [n, h, w, 1 or 3]"
         )

@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from etils import epath
-
 from ganx.data import worlds
 from ganx.data.celeba import celeba_reader
 from ganx.data.classics import cifar_reader, idx_reader
@@ -16,6 +14,7 @@ from ganx.data.folder import folder_reader
 from ganx.data.lsun import lsun_reader
 from ganx.data.npz import npz_reader
 from ganx.data.options import Address, Options, parse, typed
+from ganx.data.places import open_path
 from ganx.data.reader import PreparedSource, Reader
 from ganx.data.record import record_reader
 from ganx.data.tfds import tfds_reader
@@ -78,7 +77,7 @@ def _world(address: Address) -> Any:
 
 def _recognise(place: str) -> str:
     """The scheme of a plain path."""
-    path = epath.Path(place).expanduser()
+    path = open_path(place)
     if path.is_dir():
         inside = {name: scheme for name, scheme in _MARKS.items() if (path / name).exists()}
         return next(iter(inside.values()), "folder")

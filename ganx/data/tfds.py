@@ -13,6 +13,7 @@ from ganx.data import attributes
 from ganx.data.images import decode, decode_mask, measure, reason
 from ganx.data.licences import LICENCES, NOT_STATED
 from ganx.data.options import Options
+from ganx.data.places import open_path
 from ganx.data.reader import Raw, Stored, pick_split
 from ganx.errors import GanxError
 
@@ -26,10 +27,10 @@ class TfdsReader:
     def __init__(self, place: str, builder: Any, split: str, source: Any) -> None:
         self._place = f"tfds:{place}/{split}"
         self._source = source
-        features = builder.info.features
+        features = dict(builder.info.features.items())
         self._image, self._mask = _image_keys(place, features)
         self._classes = features.get("label")
-        self._attrs = features.get("attributes") or {}
+        self._attrs = dict(features["attributes"].items()) if "attributes" in features else {}
         self.stored = Stored(
             shape=measure(source[0][self._image], self.name(0)),
             labels=tuple(getattr(self._classes, "names", None) or ()),
@@ -91,13 +92,13 @@ def _package() -> Any:
 
 
 def _builder(tfds: Any, place: str, directory: str | None) -> Any:
-    path = epath.Path(place).expanduser()
+    path = open_path(place)
     if (path / "dataset_info.json").is_file():
         return tfds.builder_from_directory(path)
     try:
         return tfds.builder(place, data_dir=directory, file_format="array_record")
     except tfds.core.DatasetNotFoundError:
-        near = difflib.get_close_matches(place, tfds.list_builders(), n=1)
+        near = difflib.get_close_matches(place, tfds.list_builders(with_community_datasets=False), n=1)
         hint = f"did you mean tfds:{near[0]}?" if near else "tensorflow.org/datasets lists them"
         raise GanxError(f"TFDS has no set named {place!r}; {hint}") from None
     except (ValueError, RuntimeError, ImportError) as error:

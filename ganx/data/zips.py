@@ -9,13 +9,13 @@ import zipfile
 import zlib
 
 import numpy as np
-from etils import epath
 from tqdm import tqdm
 
 from ganx.data.example import Source
 from ganx.data.images import DecodeError, encode_png, reason
 from ganx.data.listing import ListedReader, list_examples
 from ganx.data.options import Options
+from ganx.data.places import open_path
 from ganx.errors import GanxError
 
 _CHUNK = 256
@@ -44,7 +44,7 @@ class Archive:
         return self._local.handle
 
     def _open(self) -> zipfile.ZipFile:
-        path = epath.Path(self._place).expanduser()
+        path = open_path(self._place)
         if not path.exists():
             raise GanxError(f"{self._place} does not exist; give a zip of pictures")
         try:

@@ -103,12 +103,16 @@ def init_gan(name: str, options: Mapping[str, Any], key: jax.Array) -> Gan:
 def _build(name: str, part: str, options: Mapping[str, Any]) -> Any:
     build = getattr(family(name), part)
     cls = getattr(family(name), f"{part}_class")
-    known = list(inspect.signature(build).parameters)
+    known = {p.name: p.default for p in inspect.signature(build).parameters.values()}
     if "fields" in known:  # a builder that passes the rest on to the module
-        known = [f.name for f in dataclasses.fields(cls) if f.name not in ("parent", "name")]
-    for option in options:
+        del known["fields"]
+        known |= {f.name: f.default for f in dataclasses.fields(cls) if f.name not in ("parent", "name", *known)}
+    for option, value in options.items():
         if option not in known:
             raise unknown(f"{name} {part} option", option, known)
+        if type(value) is not type(known[option]):
+            kind = type(known[option]).__name__
+            raise GanxError(f"the {name} {part} option {option} is of type {kind}, not {value!r}")
     return build(**options)
 
 

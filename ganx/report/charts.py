@@ -10,9 +10,9 @@ import numpy as np
 
 from ganx.lens import Chart
 
-_WIDTH = 520
-_LABEL, _RIGHT, _BAR, _GAP = 118, 14, 11, 12  # of bar charts: room for labels and at the end, heights
-_LEFT, _HEIGHT, _TOP = 44, 220, 12  # of line charts
+_WIDTH = 400  # in units that come out as pixels of a phone
+_LABEL, _RIGHT, _BAR, _GAP = 118, 12, 9, 9  # of bar charts: room for labels and at the end, heights
+_LEFT, _HEIGHT, _TOP = 36, 180, 10  # of line charts
 
 
 def bars(chart: Chart) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class Game:
             (g_loss, g_stats), grads = jax.value_and_grad(g_of_d, has_aux=True)(g.params)
             g = g.replace(stats=g_stats)
         g = _update(g, grads, self.g_opt)
-        return g, d, {**d_metrics, "loss_g": g_loss, "grad_g": optax.global_norm(grads)}
+        return g, d, {**d_metrics, "loss_g": g_loss, "grad_g": optax.tree.norm(grads)}
 
     def _d_steps(
         self,
@@ -179,7 +179,7 @@ class Game:
             return value, (stats, metrics)
 
         grads, (stats, metrics) = jax.grad(objective, has_aux=True)(d.params)
-        metrics = {**metrics, "grad_d": optax.global_norm(grads)}
+        metrics = {**metrics, "grad_d": optax.tree.norm(grads)}
         return _update(d.replace(stats=stats), grads, self.d_opt), metrics
 
     def _g_loss(self, params: Tree, stats: Tree, d: Net, key: jax.Array) -> tuple[jax.Array, Tree]:

@@ -21,6 +21,9 @@ from ml_collections import ConfigDict
 from ganx.errors import GanxError, unknown
 
 
+_OPEN = (["model", "generator"], ["model", "discriminator"])  # what may be set here is for the family to say
+
+
 def default_config() -> ConfigDict:
     """Every knob of `ganx train` for a GAN, with its default. Locked: a file can set only what exists."""
     config = ConfigDict(
@@ -89,6 +92,10 @@ def override(config: ConfigDict, text: str) -> None:
     if not equals:
         raise GanxError(f"--config.{text} has no value; write --config.{name}=VALUE")
     *parents, leaf = name.split(".")
+    if parents in _OPEN and leaf.isidentifier() and leaf not in config.model[parents[1]]:
+        with config.model[parents[1]].unlocked():
+            config.model[parents[1]][leaf] = _literal(value)
+        return
     node: Any = config
     for key in (*parents, leaf):
         if not isinstance(node, ConfigDict) or key not in node:
@@ -113,10 +120,7 @@ def _flat(config: ConfigDict, prefix: str) -> Iterator[str]:
 def _typed(name: str, text: str, old: Any) -> Any:
     if isinstance(old, str):
         return text
-    try:
-        value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
-    except (ValueError, SyntaxError):
-        value = text
+    value = _literal(text)
     if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if old is not None and type(value) is not type(old):
@@ -124,6 +128,13 @@ def _typed(name: str, text: str, old: Any) -> Any:
             f"--config.{name}={text}: expected {type(old).__name__} (it is {old!r} now), got {type(value).__name__}"
         )
     return value
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
+    except (ValueError, SyntaxError):
+        return text
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

@@ -51,7 +51,6 @@ def test_the_canary_sings(tmp_path):
     pickle.loads(pickle.dumps(_Attack(_touch, str(tmp_path / "canary"))))
     assert "pickle.find_class" in _seen
     assert (tmp_path / "canary").exists()
-    _seen.clear()
     (tmp_path / "canary").unlink()
     _seen.clear()
 
@@ -278,8 +277,7 @@ def test_a_zip_bomb_of_arrays(tmp_path):
 
 
 def test_a_missing_storage(tmp_path):
-    path = handmade.zip_container(tmp_path / "z", handmade.tensor("9", "float32", 1, (1,), (1,)), {})
-    assert "archive/data/9" in _refusal(path)
+    assert "archive/data/9" in _in_zip(tmp_path, handmade.tensor("9", "float32", 1, (1,), (1,)))
 
 
 def test_one_storage_described_in_two_ways(tmp_path):
@@ -349,20 +347,18 @@ def test_every_truncation_is_one_line(tmp_path):
 def _mutant(rng: random.Random, raw: bytes) -> bytes:
     data = bytearray(raw)
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
-        at = rng.randrange(len(data))
+        at = rng.randrange(len(data) or 1)
         kind = rng.randrange(5)
         if kind == 0:
-            data[at] = rng.randrange(256)
+            data[at : at + 1] = rng.randbytes(1)
         elif kind == 1:
-            data[at] ^= 1 << rng.randrange(8)
+            data[at : at + 1] = bytes(b ^ 1 << rng.randrange(8) for b in data[at : at + 1])
         elif kind == 2:
             data[at : at + rng.randrange(1, 9)] = b""
         elif kind == 3:
             data[at:at] = rng.randbytes(rng.randrange(1, 9))
         else:
             data[at : at + 4] = rng.choice((b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", b"Q(tR"))
-        if not data:
-            break
     return bytes(data)
 
 

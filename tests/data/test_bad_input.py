@@ -190,6 +190,13 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
     refuses(lambda: open_source(f"lsun:{tmp_path}"), "pip install lmdb")
 
 
+def test_a_bucket_needs_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    for text in ("gs://no-such-bucket/x.npz", "zip:gs://no-such-bucket/x.zip", "folder:gs://no-such-bucket/x"):
+        refuses(lambda text=text: open_source(text), "cannot reach gs://no-such-bucket", "pip install gcsfs")
+    refuses(lambda: open_source("record:gs://no-such-bucket/x"), "copy the folder to a local disk")
+
+
 def test_records_without_their_package(forms, monkeypatch):
     monkeypatch.setitem(sys.modules, "array_record.python.array_record_data_source", None)
     refuses(lambda: open_source(forms["record"]), "pip install array-record")

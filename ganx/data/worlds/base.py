@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ganx.data.example import Example, SourceSpec
 from ganx.data.worlds import options
 from ganx.errors import GanxError, unknown
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 SPLITS = ("train", "test", "validation")
 LICENCE = "Apache-2.0, drawn by ganx"
 BATCH = 1024
 """Most examples drawn in one call: larger batches leave the cache."""
+
+
+def compiled(method: Method) -> Method:
+    """A method of a world as one compiled program for each world and shape; inside another program, part of it."""
+    return cast(Method, jax.jit(method, static_argnums=0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +77,7 @@ class World:
         """Shape of one image."""
         raise NotImplementedError
 
-    def params(self, indices: jax.Array) -> Params:
+    def params(self, indices: jax.Array | np.ndarray) -> Params:
         """What the examples at `indices`, int32 `[n]`, are made of. Pure and traceable."""
         raise NotImplementedError
 
@@ -79,13 +85,15 @@ class World:
         """The examples that `params` describe, as jax arrays. Pure and traceable."""
         raise NotImplementedError
 
+    @compiled
     def render(self, indices: jax.Array | np.ndarray) -> Example:
         """The examples at `indices`, int32 `[n]`, as jax arrays: `draw` after `params`.
 
         Deterministic in (seed, split, index), and usable inside a jitted training step. Hard edges may flip
         single boundary pixels between backends.
         """
-        return _render(self, jnp.asarray(indices, jnp.int32))
+        # The barrier keeps XLA from working out an example's numbers again for each of its pixels.
+        return self.draw(jax.lax.optimization_barrier(self.params(indices)))
 
     @property
     def spec(self) -> SourceSpec:
@@ -146,9 +154,3 @@ class World:
     def replace(self, **changes: Any) -> Self:
         """The same world with other options."""
         return dataclasses.replace(self, **changes)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _render(world: World, indices: jax.Array) -> Example:
-    # The barrier keeps XLA from working out an example's numbers again for each of its pixels.
-    return world.draw(jax.lax.optimization_barrier(world.params(indices)))

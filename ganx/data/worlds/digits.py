@@ -11,7 +11,7 @@ import numpy as np
 
 from ganx.data.example import Example
 from ganx.data.worlds import glyphs, oracle, shapes
-from ganx.data.worlds.base import Params, World
+from ganx.data.worlds.base import Params, World, compiled
 from ganx.data.worlds.oracle import Colours
 from ganx.data.worlds.painter import Layer
 from ganx.data.worlds.picture import PictureWorld, Scalars
@@ -104,6 +104,7 @@ class Digits(PictureWorld):
             Layer(ink, digit[attrs["colour"]], 2),
         ]
 
+    @compiled
     def read(self, images: jax.Array) -> dict[str, jax.Array]:
         """Colour, background and style, read off the pixels by fixed rules: int32 `[n]` by name.
 
@@ -159,6 +160,7 @@ class GreyDigits(Digits):
         """Shape of one image."""
         return (self.size, self.size, 1)
 
+    @compiled
     def draw(self, params: Params) -> Example:
         """The examples that `params` describe: image uint8 `[n, R, R, 1]`, mask uint8 `[n, R, R]`."""
         example = super().draw(params)
@@ -170,10 +172,12 @@ class GreyDigits(Digits):
         ink, _ = shape(attrs["number"], values, *pixels)
         return [Layer(jnp.zeros_like(ink), np.zeros(3, np.int32), 0), Layer(ink, np.full(3, 255, np.int32), 1)]
 
+    @compiled
     def oracle(self, images: jax.Array) -> jax.Array:
         """Class of every pixel, uint8 `[n, R, R]`, by the nearer of black and white; images `[n, R, R, 1]`."""
         return (oracle.to_bytes(images)[..., 0] > 127).astype(jnp.uint8)
 
+    @compiled
     def read(self, images: jax.Array) -> dict[str, jax.Array]:
         """Nothing: the number takes a trained classifier."""
         return {}
@@ -210,7 +214,8 @@ class StackedDigits(World):
         """Shape of one image."""
         return (self.size, self.size, 3)
 
-    def params(self, indices: jax.Array) -> Params:
+    @compiled
+    def params(self, indices: jax.Array | np.ndarray) -> Params:
         """What the examples at `indices`, int32 `[n]`, are made of: three digits each, values `[n, 3, ..]`."""
         indices = jnp.asarray(indices, jnp.int32)
         drawn = self._single.params((3 * indices[:, None] + jnp.arange(3)).reshape(-1))
@@ -218,6 +223,7 @@ class StackedDigits(World):
         values = {name: leaf.reshape(-1, 3, *leaf.shape[1:]) for name, leaf in drawn.values.items()}
         return Params({name: numbers[:, i] for i, name in enumerate(self.ATTRS)}, values, indices)
 
+    @compiled
     def draw(self, params: Params) -> Example:
         """The examples that `params` describe: image uint8 `[n, R, R, 3]`, no mask."""
         numbers = jnp.stack([params.attrs[name] for name in self.ATTRS], 1)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx.data.worlds import faces_reader, shapes
+from ganx.data.worlds.base import compiled
 from ganx.data.worlds.oracle import Colours
 from ganx.data.worlds.painter import Layer
 from ganx.data.worlds.picture import PictureWorld, Scalars
@@ -117,6 +118,7 @@ class Faces(PictureWorld):
             self._glasses(attrs, values, x, y, thin),
         ]
 
+    @compiled
     def oracle(self, images: jax.Array) -> jax.Array:
         """Class of every pixel, uint8 `[n, R, R]`, by its nearest palette colour; images as for any world.
 
@@ -138,6 +140,7 @@ class Faces(PictureWorld):
             table[[self.CLASSES.index(member) for member in members]] = part
         return jnp.asarray(table)[mask]
 
+    @compiled
     def read(self, images: jax.Array) -> dict[str, jax.Array]:
         """All nine attributes, read off the pixels by fixed rules: int32 `[n]` by name."""
         return faces_reader.read(self.palette, self.CLASSES, images)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx.data.example import Example, SourceSpec
-from ganx.data.worlds.base import Params, World
+from ganx.data.worlds.base import Params, World, compiled
 from ganx.errors import GanxError
 
 RING, GRID = 8, 25
@@ -61,7 +61,8 @@ class Gaussians(World):
         """Standard deviation of each mode along each axis."""
         return 0.02 / 1.414 if self.modes == RING else 0.05 / 2.828
 
-    def params(self, indices: jax.Array) -> Params:
+    @compiled
+    def params(self, indices: jax.Array | np.ndarray) -> Params:
         """Mode and offset from its centre, `values["offset"]` float32 `[n, 2]`, of the points at `indices`."""
         u = self._uniforms(jnp.asarray(indices, jnp.int32), 3)
         mode = jnp.minimum((u[:, 0] * self.modes).astype(jnp.int32), self.modes - 1)
@@ -69,11 +70,13 @@ class Gaussians(World):
         offset = self.deviation * jax.scipy.special.ndtri(u[:, 1:] + 2**-24)
         return Params({"mode": mode}, {"offset": offset}, jnp.asarray(indices, jnp.int32))
 
+    @compiled
     def draw(self, params: Params) -> Example:
         """The points that `params` describe: `image` float32 `[n, 2]`, no mask."""
         mode = params.attrs["mode"]
         return Example(jnp.asarray(self.centres)[mode] + params.values["offset"], mode, {}, None, params.index)
 
+    @compiled
     def read(self, points: jax.Array) -> dict[str, jax.Array]:
         """Nearest mode of each point, float `[n, 2]`: int32 `[n]` under "mode", and whether it lies within three
         deviations of it, bool `[n]` under "close"."""

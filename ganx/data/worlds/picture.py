@@ -12,7 +12,7 @@ import numpy as np
 
 from ganx.data.example import Example
 from ganx.data.worlds import options, oracle, painter, priors
-from ganx.data.worlds.base import Params, World
+from ganx.data.worlds.base import Params, World, compiled
 from ganx.data.worlds.painter import Layer
 from ganx.data.worlds.priors import Attrs, Combos, Tables
 from ganx.errors import GanxError, unknown
@@ -93,7 +93,8 @@ class PictureWorld(World):
         """Joint probabilities of the attributes, float64, one axis an attribute in the order of `ATTRS`."""
         return priors.joint(self._attrs, self._tables(), self.exclude, self.balance)
 
-    def params(self, indices: jax.Array) -> Params:
+    @compiled
+    def params(self, indices: jax.Array | np.ndarray) -> Params:
         """What the examples at `indices`, int32 `[n]`, are made of. Pure and traceable.
 
         The numbers of example i do not depend on prior, drop or size: only its attributes do.
@@ -104,6 +105,7 @@ class PictureWorld(World):
         params = Params(dict(zip(self.ATTRS, drawn, strict=True)), jax.vmap(self.values)(u[:, 1:]), indices)
         return self._without_large(self._without(params, self._absent()))
 
+    @compiled
     def draw(self, params: Params) -> Example:
         """The examples that `params` describe, as jax arrays. Pure and traceable.
 
@@ -139,6 +141,7 @@ class PictureWorld(World):
         before, after = self.draw(params).image, self.draw(self.counterfactual(params, name, value)).image
         return jnp.any(jnp.abs(before.astype(jnp.int32) - after.astype(jnp.int32)) > 8, axis=-1)
 
+    @compiled
     def oracle(self, images: jax.Array) -> jax.Array:
         """Class of every pixel by its nearest palette colour: uint8 `[n, R, R]`. Jittable; exact on hard renders.
 
@@ -147,10 +150,12 @@ class PictureWorld(World):
         """
         return self.palette.classes(images)
 
+    @compiled
     def pixel_shares(self, mask: jax.Array) -> jax.Array:
         """Share of each class among a picture's pixels, float32 `[n, classes]`; pixels at 255 do not count."""
         return oracle.shares(mask, len(self.CLASSES))
 
+    @compiled
     def read(self, images: jax.Array) -> dict[str, jax.Array]:
         """Attributes read off the pixels by fixed rules: int32 `[n]` by name; images as for `oracle`."""
         raise NotImplementedError

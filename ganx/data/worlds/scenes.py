@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ganx.data.worlds import options, painter, shapes
+from ganx.data.worlds.base import compiled
 from ganx.data.worlds.oracle import Colours
 from ganx.data.worlds.painter import Layer
 from ganx.data.worlds.picture import PictureWorld, Scalars
@@ -123,6 +124,7 @@ class Scenes(PictureWorld):
             for i in [self.CLASSES.index(part)]
         ]
 
+    @compiled
     def read(self, images: jax.Array) -> dict[str, jax.Array]:
         """Which objects are there, by counting pixels of their classes: int32 `[n]` by object."""
         counts = self.palette.counts(images)

@@ -96,7 +96,9 @@ def _map_figure(caption: str, images: np.ndarray, maps: np.ndarray, filters: np.
     """The samples, and below them one row a filter; one colour scale a filter, so that samples compare."""
     x = maps[:_SHOWN][..., filters].transpose(3, 0, 1, 2)
     scale = np.maximum(np.percentile(np.abs(x), 99.5, axis=(1, 2, 3), keepdims=True), 1e-12)
-    colour = signed if (x < -0.25 * scale).mean() > 0.02 else heat
+    both_signs = (x < -0.25 * scale).mean() > 0.02
+    colour = signed if both_signs else heat
+    caption += " (orange above zero, blue below)" if both_signs else ""
     rows = enlarge(colour(x, scale), images.shape[1] // x.shape[2])
     images = np.broadcast_to(images, (*images.shape[:-1], 3))
     return ImageGrid(np.concatenate([images[None], rows]), caption, ("", *(f"#{i}" for i in filters)), cell=64)

@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ from ganx.data.worlds.faces import SUPER
 PICTURES = [name for name, kind in WORLDS.items() if issubclass(kind, PictureWorld)]
 
 
-@pytest.mark.parametrize(("name", "size"), itertools.product(PICTURES, (32, 64, 128)))
+@pytest.mark.parametrize(("name", "size"), list(itertools.product(PICTURES, (32, 64, 128))))
 def test_colour_oracle_reads_the_mask_exactly(drawn, name, size):
-    _, example, read = drawn(name, size, 300 if size == 64 else 200)
+    _, example, read = drawn(name, size)
     np.testing.assert_array_equal(read, example.mask)
 
 
@@ -24,28 +23,24 @@ def test_palettes_keep_their_colours_apart(name, least):
     assert world(name).palette.least_distance() >= least
 
 
-@pytest.mark.parametrize(("name", "n"), [("faces", 300), ("digits", 500), ("scenes", 300)])
-def test_readers_make_no_mistake_on_clean_renders(drawn, name, n):
-    kind, example, _ = drawn(name, 64, 300)
-    images, attrs = example.image, example.attrs
-    if n > len(images):
-        more = kind.gather(np.arange(300, n))
-        images = np.concatenate([images, more.image])
-        attrs = {key: np.concatenate([attrs[key], more.attrs[key]]) for key in attrs}
-    read = jax.jit(kind.read)(images)
-    assert set(read) == set(attrs) - {"number"}
-    for key, values in read.items():
-        np.testing.assert_array_equal(values, attrs[key], err_msg=key)
+@pytest.mark.parametrize("name", PICTURES)
+def test_readers_make_no_mistake_on_512_clean_renders(drawn, name):
+    kind, example, _ = drawn(name, 64)
+    for batch in (example, kind.gather(np.arange(256, 512))):
+        read = kind.read(batch.image)
+        assert set(read) == set(batch.attrs) - {"number"}
+        for key, values in read.items():
+            np.testing.assert_array_equal(values, batch.attrs[key], err_msg=key)
 
 
 def test_oracle_takes_floats_as_it_takes_bytes(drawn):
-    kind, example, read = drawn("faces", 32, 200)
+    kind, example, read = drawn("faces", 32)
     np.testing.assert_array_equal(kind.oracle(example.image[:20] / np.float32(127.5) - 1), read[:20])
 
 
 def test_every_class_can_be_seen(drawn):
     for name in PICTURES:
-        kind, example, _ = drawn(name, 64, 300)
+        kind, example, _ = drawn(name, 64)
         shares = np.asarray(kind.pixel_shares(example.mask))
         np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-5)
         assert (shares.max(0) > 0).all()
@@ -58,7 +53,7 @@ def test_unknown_pixels_do_not_count():
 
 
 def test_super_parts_cover_all_classes(drawn):
-    kind, example, _ = drawn("faces", 32, 200)
+    kind, example, _ = drawn("faces", 32)
     assert sorted(part for _, parts in SUPER for part in parts) == sorted(kind.CLASSES)
     merged = np.asarray(kind.to_super(example.mask))
     names = [name for name, _ in SUPER]
@@ -68,7 +63,7 @@ def test_super_parts_cover_all_classes(drawn):
 
 
 def test_margins_follow_the_prior():
-    n = 20_000
+    n = 50_000
     for name, options in [
         ("faces", {"prior": {"hair": [1, 2, 3, 4], ("skin", "bangs"): [[1, 2], [3, 4], [5, 6]]}}),
         ("digits", {}),
@@ -79,7 +74,7 @@ def test_margins_follow_the_prior():
         for axis, (key, values) in enumerate(kind.ATTRS.items()):
             want = priors.margin(kind.table, axis)
             share = np.bincount(attrs[key], minlength=len(values)) / n
-            assert (np.abs(share - want) <= 3.5 * np.sqrt(want * (1 - want) / n)).all(), (name, key)
+            assert (np.abs(share - want) <= 4 * np.sqrt(want * (1 - want) / n)).all(), (name, key)
 
 
 def test_correlated_tables_are_drawn_as_given():
@@ -127,14 +122,9 @@ def test_large_objects_are_dropped_and_small_ones_kept():
 
 def test_counterfactuals_change_one_attribute_and_nothing_outside():
     kind = world("faces", size=64)
-    params = jax.jit(kind.params)(jnp.arange(64))
-
-    @jax.jit
-    def look(params):
-        example = kind.draw(params)
-        return example.image, kind.read(example.image)
-
-    images, read = look(params)
+    params = kind.params(jnp.arange(32))
+    images = kind.draw(params).image
+    read = kind.read(images)
     for name, value in [
         ("glasses", 1),
         ("hair", "grey"),
@@ -142,7 +132,8 @@ def test_counterfactuals_change_one_attribute_and_nothing_outside():
         ("hair_length", 1 - params.attrs["hair_length"]),
     ]:
         other = kind.counterfactual(params, name, value)
-        changed_images, changed_read = look(other)
+        changed_images = kind.draw(other).image
+        changed_read = kind.read(changed_images)
         apart = np.abs(np.asarray(images, np.int32) - np.asarray(changed_images, np.int32)).max(-1)
         assert (apart > 0).any()
         np.testing.assert_array_equal(changed_read[name], other.attrs[name])
@@ -162,4 +153,4 @@ def test_a_number_can_be_counterfactual_too():
 
 
 def _attrs(kind: PictureWorld, n: int) -> dict[str, np.ndarray]:
-    return {key: np.asarray(leaf) for key, leaf in jax.jit(kind.params)(jnp.arange(n)).attrs.items()}
+    return {key: np.asarray(leaf) for key, leaf in kind.params(jnp.arange(n)).attrs.items()}
