@@ -176,7 +176,9 @@ def _add_data(verbs: argparse._SubParsersAction) -> None:
   world:faces?size=64          rendered, with known truth: faces, scenes, digits, gaussians
   folder:PATH  zip:PATH        images, in class folders or with a dataset.json
   npz:PATH     record:PATH     arrays; what `ganx data prepare` writes
-  tfds:NAME                    a prepared TensorFlow data set (array_record)""",
+  tfds:NAME                    a prepared TensorFlow data set (array_record)
+  idx:DIR cifar:PATH celeba:DIR lsun:DIR   the original files of MNIST, CIFAR-10, CelebA, LSUN
+and options: ?size=64&crop=center-square&filter=lanczos&channels=3&split=test""",
         formatter_class=_Formatter,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -210,7 +212,7 @@ def _preview(args: argparse.Namespace) -> None:
 def _prepare(args: argparse.Namespace) -> None:
     from ganx.data.prepare import prepare
 
-    print(prepare(args.source, args.out))
+    print(prepare(args.source, args.out, progress=True))
 
 
 # -- demo ------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx.gan import Gan
-from ganx.pictures import to_uint8
+from ganx.pictures import shrink, to_uint8
 
 MAP = "map"
-_BATCH = 32
+_PIXELS = 2**17  # of images that go through the generator together
 
 
 def style_based(gan: Gan) -> bool:
@@ -37,18 +37,20 @@ def decode(gan: Gan, codes: jax.Array) -> jax.Array:
     return gan.since(MAP, codes) if style_based(gan) else gan(codes)
 
 
-def paint(gan: Gan, codes: jax.Array | np.ndarray) -> np.ndarray:
+def paint(gan: Gan, codes: jax.Array | np.ndarray, limit: int | None = None) -> np.ndarray:
     """Pictures uint8 `[..., H, W, C]` of codes `[..., *code_shape]`.
 
-    Everything goes through one compiled program of a fixed batch size, whatever the number of codes.
+    Everything goes through one compiled program of a fixed batch size, whatever the number of codes. Pictures
+    with more than `limit` pixels a side are averaged down.
     """
     shape = code_shape(gan)
     lead = codes.shape[: len(codes.shape) - len(shape)]
     flat = np.asarray(codes).reshape(-1, *shape)
-    count = len(flat)
-    padded = np.concatenate([flat, np.repeat(flat[:1], -count % _BATCH, axis=0)])
-    batches = [_paint(gan, batch) for batch in padded.reshape(-1, _BATCH, *shape)]
-    return np.concatenate([np.asarray(batch) for batch in batches])[:count].reshape(*lead, *batches[0].shape[1:])
+    size = int(np.clip(_PIXELS // gan.spec.resolution**2, 1, 32))
+    padded = np.concatenate([flat, np.repeat(flat[:1], -len(flat) % size, axis=0)])
+    batches = [_paint(gan, batch) for batch in padded.reshape(-1, size, *shape)]
+    pictures = np.concatenate([shrink(np.asarray(batch), limit or gan.spec.resolution) for batch in batches])
+    return pictures[: len(flat)].reshape(*lead, *pictures.shape[1:])
 
 
 @jax.jit
@@ -65,7 +67,7 @@ def lerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def slerp(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
-    """Great circle from `a` to `b`, both `[..., d]`, with the length interpolated (White 2016, §2.1).
+    """Great circle from `a` to `b`, both `[..., d]`, with the length interpolated (White 2016).
 
     Keeps a normal latent at a distance from the origin where the generator was trained.
     """

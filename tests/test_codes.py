@@ -34,6 +34,9 @@ def test_painting_in_batches_changes_nothing(gan):
     assert painted.shape[:2] == (5, 7)
     whole = pictures.to_uint8(np.asarray(codes.decode(gan, code[2])))
     assert np.abs(painted[2].astype(int) - whole).max() <= 1
+    small = codes.paint(gan, code[2], limit=4)
+    assert small.shape == (7, 4, 4, 3)
+    np.testing.assert_array_equal(small, pictures.shrink(painted[2], 4))
 
 
 def test_truncation_reaches_styles_only(gan):

@@ -206,6 +206,8 @@ def flip(images: jax.Array, flips: jax.Array) -> jax.Array:
 def _choose(source: Source, residency: str, mesh: Mesh | None, masks: bool) -> str:
     if residency == "render" and not source.spec.rendered:
         raise GanxError(f"{source.spec.name} is no world, so it cannot be rendered; use residency=auto")
+    if residency == "device" and not fits(source, mesh, masks, share=1.0):
+        raise GanxError(f"{source.spec.name} does not fit into device memory; use residency=stream or a smaller size=")
     if residency != "auto":
         return residency
     if source.spec.rendered:

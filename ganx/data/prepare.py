@@ -50,7 +50,7 @@ def prepare(
       out: folder to write to, or a `.zip`.
       storage: "array_record" or "npy" (memory-mapped); by default the first where it exists.
       shard_bytes: size of a shard.
-      progress: show a bar.
+      progress: show a bar on a terminal.
       **options: of the source (`size=64`, `crop=178`, …), added to those in its string.
 
     Returns:
@@ -143,7 +143,7 @@ def _write_shards(source: Source, root: Path, meta: Meta, shard_bytes: int, prog
     per_shard = max(1, shard_bytes // int(np.prod(meta.shape)))
     blocks = [range(start, min(start + per_shard, len(source))) for start in range(0, len(source), per_shard)]
     shards, skipped = [], []
-    with tqdm(total=len(source), desc=f"writing {root.name}", disable=not progress) as bar:
+    with tqdm(total=len(source), desc=f"writing {root.name}", disable=None if progress else True) as bar:
         for number, block in enumerate(blocks):
             path = root / f"data-{number:05d}-of-{len(blocks):05d}.{meta.storage}"
             if not path.exists():

@@ -21,13 +21,13 @@ SHARE = 0.25
 _CHUNK = 256
 
 
-def fits(source: Source, mesh: Mesh | None, masks: bool) -> bool:
-    """Whether all of a source takes at most a quarter of every device's free memory."""
+def fits(source: Source, mesh: Mesh | None, masks: bool, share: float = SHARE) -> bool:
+    """Whether all of a source takes at most `share` of every device's free memory."""
     item = int(np.prod(source.spec.shape)) + 8 + 4 * len(source.spec.attrs)
     if masks:
         item += int(np.prod(source.spec.shape[:2]))
     free = min(free_bytes(device, mesh) for device in _local_devices(mesh))
-    return item * len(source) <= SHARE * free
+    return item * len(source) <= share * free
 
 
 def free_bytes(device: jax.Device, mesh: Mesh | None = None) -> int:

@@ -68,7 +68,7 @@ def write_stylegan_zip(source: Source, out: str | os.PathLike[str], progress: bo
     Args:
       source: square pictures whose side is a power of two.
       out: the zip; written beside it first, so that a broken run leaves nothing under this name.
-      progress: show a bar.
+      progress: show a bar on a terminal.
 
     Raises:
       GanxError: if the pictures are not square or their side is no power of two.
@@ -80,7 +80,7 @@ def write_stylegan_zip(source: Source, out: str | os.PathLike[str], progress: bo
     out = os.fspath(out)
     labels: list[list[object]] = []
     with zipfile.ZipFile(out + ".part", "w", zipfile.ZIP_STORED) as archive:
-        for start in tqdm(range(0, len(source), _CHUNK), f"writing {out}", disable=not progress):
+        for start in tqdm(range(0, len(source), _CHUNK), f"writing {out}", disable=None if progress else True):
             batch = source.gather(np.arange(start, min(start + _CHUNK, len(source))))
             for i, image in enumerate(batch.image, start):
                 name = f"{i // 1000:05d}/img{i:08d}.png"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import ganx
@@ -53,6 +54,7 @@ def explain(
     if samples < 1:
         raise GanxError(f"samples is a whole number from 1 up, not {samples}")
     chosen = select(only)
+    _check_weights(gan)
     folder = _folder(out)
     seen: dict[Lens, Section] = {}
     for lens in chosen:
@@ -104,6 +106,11 @@ def describe(gan: Gan, seed: int) -> dict[str, Any]:
         "stages": {name: list(shape) for name, shape in gan.shapes.items()},
         "seed": seed,
     }
+
+
+def _check_weights(gan: Gan) -> None:
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gan.variables)):
+        raise GanxError("the weights contain NaN or Inf; load a checkpoint from before the training broke down")
 
 
 def _folder(out: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""Moving codes along directions and looking at what changes (SeFa, eq. 3)."""
+"""Moving codes along directions and looking at what changes."""
 
 from __future__ import annotations
 

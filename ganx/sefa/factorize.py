@@ -1,4 +1,4 @@
-"""The closed form: eigenvectors of AᵀA for the weights A through which the latent enters (SeFa, eq. 5)."""
+"""The closed form: eigenvectors of AᵀA for the weights A through which the latent enters (Shen & Zhou 2021)."""
 
 from __future__ import annotations
 

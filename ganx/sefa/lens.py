@@ -9,11 +9,11 @@ import numpy as np
 from ganx import codes
 from ganx.gan import Gan
 from ganx.lens import Chart, Figure, Inquiry, Section, Strips, register
-from ganx.pictures import shrink
 from ganx.sefa.edit import move
 from ganx.sefa.factorize import Directions, factorize
 
 _SAMPLES, _STEPS, _PSI = 4, 9, 0.7
+_SIDE = 128  # larger pictures are averaged down to this many pixels
 _CHANGE = 0.35  # mean absolute change of pixels (of the range [-1, 1]) to aim at, at both ends of a strip
 _SPREADS = np.array([0.5, 1.0, 2.0, 3.0, 4.0, 6.0])  # where to look for it, in deviations of the code
 _LEAD = (
@@ -51,7 +51,7 @@ def sefa(gan: Gan, inquiry: Inquiry) -> Section:
 
 
 def groups(gan: Gan) -> dict[str, str]:
-    """Layer ranges by name, as the authors group them: all, or bottom, middle and top (SeFa §4.1)."""
+    """Layer ranges by name, as the authors group them: all, or bottom, middle and top."""
     if not codes.style_based(gan):
         return {"all": "all"}
     count = codes.code_shape(gan)[0]
@@ -71,7 +71,7 @@ def _spread(cloud: np.ndarray, vectors: np.ndarray) -> float:
 def _reach(gan: Gan, start: jax.Array, vectors: np.ndarray, layers: tuple[int, ...], spread: float) -> float:
     """How far to go so that pictures change visibly but stay pictures; a distance in the code."""
     amounts = np.concatenate([[0.0], spread * _SPREADS])
-    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers)).astype(float)
+    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers), _SIDE).astype(float)
     change = np.abs(pictures - pictures[:, :, :1]).mean((0, 1, 3, 4, 5)) / 127.5
     return float(np.interp(_CHANGE, np.maximum.accumulate(change), amounts))
 
@@ -87,8 +87,8 @@ def _strips(
     """Pictures along the directions, and for comparison along as many random ones."""
     amounts = np.linspace(-reach, reach, _STEPS)
     random = np.linalg.qr(np.random.default_rng(0).normal(size=vectors.shape[::-1]))[0].T.astype(np.float32)
-    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers))
-    return pictures, codes.paint(gan, _moved(gan, start, random, amounts[[0, _STEPS // 2, -1]], layers))
+    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers), _SIDE)
+    return pictures, codes.paint(gan, _moved(gan, start, random, amounts[[0, _STEPS // 2, -1]], layers), _SIDE)
 
 
 def _change(pictures: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ def _figure(
         f"{what}, entering at {where}. At the ends of a strip pixels have changed by {change / 2:.0%} of their range, "
         f"after equal steps along random directions by {random_change / 2:.0%}."
     )
-    return Strips(shrink(pictures, 128), titles, steps, caption)
+    return Strips(pictures, titles, steps, caption)
 
 
 def _signed(amount: float) -> str:

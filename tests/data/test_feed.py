@@ -140,6 +140,10 @@ def test_small_sets_stay_on_the_device_and_large_ones_stream(source, monkeypatch
     assert open_feed(source, 10).residency == "device"
     monkeypatch.setattr(resident, "free_bytes", lambda *_: 4 * len(source) * 190)  # a quarter is 50 x 190 bytes
     assert open_feed(source, 10).residency == "stream"
+    assert open_feed(source, 10, residency="device").residency == "device"
+    monkeypatch.setattr(resident, "free_bytes", lambda *_: len(source) * 190)
+    with pytest.raises(GanxError, match="does not fit into device memory"):
+        open_feed(source, 10, residency="device")
     assert open_feed(open_source("world:faces?size=8"), 10).residency == "render"
 
 

@@ -7,7 +7,7 @@ from ganx.sefa.factorize import factorize_rows
 
 
 def _rows(file, net: str, layers: np.ndarray) -> np.ndarray:
-    """The weights that the tool stacks (methods: layer table of SeFa §2)."""
+    """The weights that the tool stacks, in its order."""
     if net == "pggan_small":
         return np.moveaxis(file["G/layer0.weight"], 1, -1).reshape(-1, file["G/layer0.weight"].shape[1])
     names = [f"G/synthesis.layer{layer}.style.weight" for layer in layers]

@@ -7,7 +7,6 @@ import numpy as np
 from ganx import codes
 from ganx.gan import Gan
 from ganx.lens import ImageGrid, Inquiry, Section, register
-from ganx.pictures import shrink
 
 _ROWS, _COLUMNS = 6, 8
 
@@ -16,12 +15,11 @@ _ROWS, _COLUMNS = 6, 8
 def samples(gan: Gan, inquiry: Inquiry) -> Section:
     """A sheet of samples, neither picked nor truncated."""
     z = gan.latents(inquiry.key, _ROWS * _COLUMNS)
-    pictures = codes.paint(gan, codes.encode_jit(gan, z))
-    small = shrink(pictures, 128)
-    grid = small.reshape(_ROWS, _COLUMNS, *small.shape[1:])
+    pictures = codes.paint(gan, codes.encode_jit(gan, z), limit=128)
+    grid = pictures.reshape(_ROWS, _COLUMNS, *pictures.shape[1:])
     lead = "Images for random latent codes, in the order in which they were drawn: none was picked."
     numbers = {"mean": float(pictures.mean() / 127.5 - 1), "diversity": diversity(pictures)}
-    figure = ImageGrid(grid, f"{_ROWS * _COLUMNS} samples", cell=122, wrap=True)
+    figure = ImageGrid(grid, f"{_ROWS * _COLUMNS} samples.", cell=122, wrap=True)
     return Section(lead, (figure,), numbers, {"z": np.asarray(z), "images": pictures})
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from ganx import codes
 from ganx.gan import Gan
 from ganx.lens import ImageGrid, Inquiry, Movie, Section, register
-from ganx.pictures import shrink
 
 _LOOPS, _STOPS, _FRAMES = 6, 4, 12
 _STRIPS, _SHOWN = 3, 9
@@ -24,16 +23,15 @@ def walk(gan: Gan, inquiry: Inquiry) -> Section:
     z = gan.latents(inquiry.key, _LOOPS * _STOPS)
     stops = codes.encode_jit(gan, z, _PSI).reshape(_LOOPS, _STOPS, *codes.code_shape(gan))
     path = _loop(stops, codes.slerp if _is_round(gan) else codes.lerp)
-    frames = codes.paint(gan, path)
+    frames = codes.paint(gan, path, limit=128)
     steps = step_sizes(frames)
     lead = (
         "Between any two codes lie others, and what they draw should change smoothly from one into the other. "
         "A jump, or pictures that fall apart on the way, would show a generator that memorised rather than learned."
     )
-    small = shrink(frames, 128)
-    film = Movie(small, f"{_LOOPS} closed walks, each through {_STOPS} random codes.")
+    film = Movie(frames, f"{_LOOPS} closed walks, each through {_STOPS} random codes.")
     shown = np.linspace(0, _FRAMES, _SHOWN).round().astype(int)
-    strip = ImageGrid(small[:_STRIPS, shown], "From one random code (left) to the next (right).", cell=108)
+    strip = ImageGrid(frames[:_STRIPS, shown], "From one random code (left) to the next (right).", cell=108)
     numbers = {
         "path": "great circles in z" if _is_round(gan) else "straight lines",
         "mean_step": float(steps.mean()),
