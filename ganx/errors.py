@@ -19,3 +19,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> GanxError:
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return GanxError(f"no {kind} named {name!r}; {hint}choose from: {', '.join(known)}")
+
+
+def one_line(error: BaseException, limit: int = 160) -> str:
+    """An exception's message squeezed into one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

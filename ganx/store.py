@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
-from ganx.errors import GanxError, unknown
+from ganx.errors import GanxError, one_line, unknown
 from ganx.gan import Gan
 from ganx.models import FAMILIES, make_gan, module_fields, module_from_fields
 
@@ -170,12 +170,6 @@ def load_tree(path: epath.PathLike, like: Any) -> Any:
         raise GanxError(
             f"{path} cannot be read ({one_line(error)}); the checkpoint is damaged or of another network"
         ) from error
-
-
-def one_line(error: BaseException, limit: int = 160) -> str:
-    """An exception's message squeezed into one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _abstract(module: Any, x: jax.Array) -> Any:

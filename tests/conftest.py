@@ -5,12 +5,8 @@ from pathlib import Path
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = (
-    "0"  # many virtual devices on few cores can starve each other otherwise
-)
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = (
-    "1"  # compiling dominates; tests of optimised code use a subprocess
-)
+os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = "0"  # many virtual devices on few cores can starve each other otherwise
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling dominates; tests of optimised code use a subprocess
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
 
 import pytest

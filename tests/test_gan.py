@@ -78,7 +78,9 @@ def test_an_edit_reaches_every_later_stage(gan, z):
     stage = gan.stages[1]
     edited = gan.until(gan.stages[-1], z, edits={stage: lambda x: x + 1.0})
     plain = gan.until(gan.stages[-1], z)
-    changed = jax.tree.map(lambda a, b: bool((a != b).any()), (edited.features, edited.context), (plain.features, plain.context))
+    changed = jax.tree.map(
+        lambda a, b: bool((a != b).any()), (edited.features, edited.context), (plain.features, plain.context)
+    )
     assert changed[0]
     assert changed[1].get("x", True)
 
@@ -127,14 +129,13 @@ def test_save_and_load_give_the_same_gan(gan, z, tmp_path):
     ("call", "words"),
     [
         (lambda gan, z: gan(z[:, :3]), "latents have shape [4, 3]"),
+        (lambda gan, z: gan(z, colour=1), "does not take colour"),
         (lambda gan, z: gan.until("s99", z), "no stage named 's99'"),
-        (lambda gan, z: gan(z, edits={"nowhere": lambda x: x}), "choose from: " ),
+        (lambda gan, z: gan(z, edits={"nowhere": lambda x: x}), "choose from: "),
         (lambda gan, z: gan.until(gan.stages[0], z, edits={gan.stages[1]: lambda x: x}), "would never run"),
         (lambda gan, z: gan.since(gan.stages[1], gan.until(gan.stages[0], z)), "was taken at"),
         (
-            lambda gan, z: gan.since(
-                gan.stages[0], gan.until(gan.stages[0], z).with_features(jnp.zeros((4, 1)))
-            ),
+            lambda gan, z: gan.since(gan.stages[0], gan.until(gan.stages[0], z).with_features(jnp.zeros((4, 1)))),
             "have shape",
         ),
     ],

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from ganx.errors import GanxError
 from ganx.models import layers
-from ganx.models.staged import Context, StagedGenerator
+from ganx.models.staged import Context, StagedGenerator, no_more_conditions
 
 _init = nn.initializers.normal(0.02)
 
@@ -84,7 +84,8 @@ class DcganGenerator(StagedGenerator):
     def latent_shape(self) -> tuple[int, ...]:
         return (self.latent,)
 
-    def begin(self, z: jax.Array) -> tuple[jax.Array, Context]:
+    def begin(self, z: jax.Array, **conditions: Any) -> tuple[jax.Array, Context]:
+        no_more_conditions("dcgan", "nothing", conditions)
         return z, {}
 
     def run_stage(self, name: str, features: jax.Array, context: Context, train: bool) -> tuple[jax.Array, Context]:

@@ -11,8 +11,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ganx.models.correlate import correlate, correlate_transpose
+
 SQRT2 = math.sqrt(2.0)
-_DIMS = ("NHWC", "HWIO", "NHWC")
 
 
 def lrelu(x: jax.Array, gain: float = SQRT2, slope: float = 0.2) -> jax.Array:
@@ -27,10 +28,12 @@ def pixel_norm(x: jax.Array) -> jax.Array:
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: str | int = "same") -> jax.Array:
     """Correlation of `x` `[n, h, w, i]` with `kernel` `[kh, kw, i, o]`; `padding` is "same" or zeros a side."""
+    if kernel.shape[:2] == (1, 1) and stride == 1 and padding in ("same", 0):
+        return x @ kernel[0, 0]
     if padding == "same":
-        return jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=_DIMS)
-    pads = [(int(padding), int(padding))] * 2
-    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=_DIMS)
+        pads = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], (stride, stride), "SAME")
+        return correlate(x, kernel, stride, tuple((int(low), int(high)) for low, high in pads))
+    return correlate(x, kernel, stride, ((int(padding),) * 2,) * 2)
 
 
 def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -38,20 +41,15 @@ def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return conv(x, kernel, 2, 1)
 
 
+def _transposed(x: jax.Array, kernel: jax.Array, stride: int, padding: int, size: tuple[int, int]) -> jax.Array:
+    """Canonical `kernel` over the zero-inserted `x`: the transpose of a strided convolution with the kernel turned."""
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    return correlate_transpose(x, turned, stride, ((padding, padding),) * 2, size)
+
+
 def up_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """PyTorch's `ConvTranspose2d(4, stride=2, padding=1)`: `[n, h, w, i]` to `[n, 2h, 2w, o]`.
-
-    The same sum as `kernel` `[4, 4, i, o]` over the zero-inserted input, as four 2 x 2 convolutions (one for each
-    parity of the output position), whose gradients are ordinary convolutions too.
-    """
-    n, h, w, _ = x.shape
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-
-    def phase(r: int, s: int) -> jax.Array:
-        return conv(x[:, r : r + h + 1, s : s + w + 1], kernel[r::2, s::2], padding=0)
-
-    rows = [jnp.stack([phase(r, s) for s in (0, 1)], 3) for r in (0, 1)]
-    return jnp.stack(rows, 2).reshape(n, 2 * h, 2 * w, kernel.shape[-1])
+    """PyTorch's `ConvTranspose2d(4, stride=2, padding=1)`: `[n, h, w, i]` to `[n, 2h, 2w, o]`."""
+    return _transposed(x, kernel, 2, 1, (2 * x.shape[1], 2 * x.shape[2]))
 
 
 def project(z: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -97,22 +95,6 @@ def fir_up(x: jax.Array) -> jax.Array:
     return x
 
 
-def _zero_insert_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """3 x 3 `kernel` over the zero-inserted input, two zeros a side, by output parity: `[n, 2h+1, 2w+1, o]`."""
-    n, h, w, _ = x.shape
-    out = kernel.shape[-1]
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-
-    def phase(r: int, s: int) -> jax.Array:
-        rows = padded if r == 0 else padded[:, 1:-1]
-        view = rows if s == 0 else rows[:, :, 1:-1]
-        y = conv(view, kernel[r::2, s::2], padding=0)
-        return jnp.pad(y, ((0, 0), (0, h + 1 - y.shape[1]), (0, w + 1 - y.shape[2]), (0, 0)))
-
-    rows = [jnp.stack([phase(r, s) for s in (0, 1)], 3) for r in (0, 1)]
-    return jnp.stack(rows, 2).reshape(n, 2 * h + 2, 2 * w + 2, out)[:, :-1, :-1]
-
-
 def modulated_conv(
     x: jax.Array, kernel: jax.Array, styles: jax.Array, demodulate: bool = True, up: bool = False
 ) -> jax.Array:
@@ -128,7 +110,11 @@ def modulated_conv(
     styles = styles.astype(jnp.float32)
     y = x * styles[:, None, None].astype(x.dtype)
     cast = kernel.astype(x.dtype)
-    y = _blur(_zero_insert_conv(y, cast), 1, 2.0) if up else conv(y, cast)
+    if up:
+        size = (2 * x.shape[1] + 1, 2 * x.shape[2] + 1)
+        y = _blur(_transposed(y, cast, 2, 0, size), 1, 2.0)
+    else:
+        y = conv(y, cast)
     if demodulate:
         norms = jnp.square(styles) @ jnp.square(kernel.astype(jnp.float32)).sum((0, 1))
         y = y * jax.lax.rsqrt(norms + 1e-8)[:, None, None].astype(y.dtype)

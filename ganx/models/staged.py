@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 
-Context = dict[str, jax.Array]
+from ganx.errors import GanxError
+
+Context = dict[str, Any]  # arrays, or None where a structure says "off"
+
+
+def no_more_conditions(family: str, takes: str, others: Mapping[str, Any]) -> None:
+    """Refuses conditions that a family does not take."""
+    if others:
+        raise GanxError(f"{family} does not take {', '.join(others)}; besides z it takes {takes}")
 
 
 class StagedGenerator(nn.Module):

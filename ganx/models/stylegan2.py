@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from ganx.errors import GanxError
 from ganx.models import layers
-from ganx.models.staged import Context, StagedGenerator
+from ganx.models.staged import Context, StagedGenerator, no_more_conditions
 
 _normal = nn.initializers.normal(1.0)
 W_AVG_DECAY = 0.995
@@ -157,9 +157,11 @@ class StyleGan2Generator(StagedGenerator):
         psi: float | jax.Array = 1.0,
         cutoff: int | None = None,
         noise: str | jax.Array = "const",
+        **conditions: Any,
     ) -> tuple[jax.Array, Context]:
         """Conditions: truncation `psi` on the first `cutoff` layers (all by default); `noise` is "const" (the stored
         maps), "none", or a key that draws fresh noise for every sample."""
+        no_more_conditions("stylegan2", "psi, cutoff and noise", conditions)
         n, count = len(z), self.num_layers()
         below = jnp.arange(count) < (count if cutoff is None else cutoff)
         context: Context = {"psi": jnp.broadcast_to(jnp.where(below, psi, 1.0), (n, count))}

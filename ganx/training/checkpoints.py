@@ -6,14 +6,16 @@ Each holds three items: `state` (to go on training), `generator` (the averaged o
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
-from ganx.errors import GanxError
+from ganx.errors import GanxError, one_line
 
 FOLDER = "checkpoints"
 _PARTS = ("generator", "discriminator")
@@ -41,12 +43,12 @@ class Checkpoints:
         if step == self.latest:
             return
         items = {"state": state, "generator": generator, "discriminator": discriminator}
-        with _save_errors(self):
+        with _saving(self.directory):
             self._orbax.save_checkpointables_async(step, items, force=True)
 
     def wait(self) -> None:
         """Returns when what was started is on disk, or raises what went wrong."""
-        with _save_errors(self):
+        with _saving(self.directory):
             self._orbax.wait()
 
     def restore(self, like: Any) -> Any:
@@ -58,7 +60,7 @@ class Checkpoints:
             return self._orbax.load_checkpointables(step, {item: like})[item]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise GanxError(
-                f"the checkpoint of step {step} in {self.directory} cannot be read ({_line(error)}); "
+                f"the checkpoint of step {step} in {self.directory} cannot be read ({one_line(error)}); "
                 "delete that folder to go on from the one before"
             ) from error
 
@@ -67,28 +69,22 @@ class Checkpoints:
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         if kind is None:
-            with _save_errors(self):
+            with _saving(self.directory):
                 self._orbax.close()
         else:
             self._orbax.close()
 
 
-class _save_errors:
+@contextlib.contextmanager
+def _saving(directory: epath.Path) -> Iterator[None]:
     """Turns what a full or failing disk raises into one line. The checkpoints before it are untouched."""
-
-    def __init__(self, checkpoints: Checkpoints):
-        self.checkpoints = checkpoints
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> bool:
-        if isinstance(error, OSError | ValueError | RuntimeError):
-            raise GanxError(
-                f"could not save a checkpoint in {self.checkpoints.directory}: {_line(error)}; "
-                "free some space and run the same command to go on from the last one"
-            ) from error
-        return False
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise GanxError(
+            f"could not save a checkpoint in {directory}: {one_line(error)}; "
+            "free some space and run the same command to go on from the last one"
+        ) from error
 
 
 def load_part(workdir: epath.PathLike, part: str, like: Any) -> Any:
@@ -107,8 +103,3 @@ def load_part(workdir: epath.PathLike, part: str, like: Any) -> Any:
         if checkpoints.latest is None:
             raise GanxError(f"{workdir} has no checkpoint yet; let ganx train reach its first one")
         return checkpoints._load(checkpoints.latest, part, like)
-
-
-def _line(error: BaseException, limit: int = 160) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -20,7 +20,6 @@ from ml_collections import ConfigDict
 
 from ganx.errors import GanxError, unknown
 
-
 _OPEN = (["model", "generator"], ["model", "discriminator"])  # what may be set here is for the family to say
 
 

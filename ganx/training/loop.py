@@ -166,7 +166,7 @@ class Sampler:
 
     def fakes(self, state: Any, step: int) -> None:
         """Writes `samples/fakes-STEP.png`."""
-        self._journal.images("fakes", step, np.asarray(self._sample(state, self._key)))
+        self._journal.images("fakes", step, np.asarray(self._sample(state, jax.random.clone(self._key))))
 
     def reals(self) -> None:
         """Writes `samples/reals-0.png`, what the discriminator sees."""

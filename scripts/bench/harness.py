@@ -182,7 +182,18 @@ def cells(row: Row, peak: float, device: str) -> tuple[str, ...]:
     busy = row.ours_ms.cpu if device == "cpu" else row.ours_ms.wall
     use = f"{row.ours.gflop / statistics.median(busy) * 1e3 / peak:.0%}"
     if row.theirs is None or row.theirs_ms is None:
-        return (row.name, mine, "", "", "", "", f"{rate:.1f}", f"{row.ours.compile_s:.1f}", f"{row.ours.gflop:.1f}", use)
+        return (
+            row.name,
+            mine,
+            "",
+            "",
+            "",
+            "",
+            f"{rate:.1f}",
+            f"{row.ours.compile_s:.1f}",
+            f"{row.ours.gflop:.1f}",
+            use,
+        )
     pairs = [theirs / ours for ours, theirs in zip(row.ours_ms.wall, row.theirs_ms.wall, strict=True)]
     low, _, high = statistics.quantiles(pairs, n=4)
     ratio = statistics.median(row.theirs_ms.wall) / statistics.median(row.ours_ms.wall)

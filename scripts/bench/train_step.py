@@ -73,6 +73,7 @@ def config_of(case: Case, args: Any) -> Any:
 def build(case: Case, args: Any) -> tuple[Any, Any, Any]:
     """ganx's game, its first state and a batch of noise for images."""
     import jax
+
     from ganx.data.example import SourceSpec
     from ganx.training.adversarial import build_game
 
@@ -171,7 +172,9 @@ def train_row(case: Case, args: Any) -> harness.Row:
     difference = check_same(game, state, theirs, real)
     if not difference < (1e-4 if args.device == "cpu" or args.no_tf32 else 1e-2):
         raise SystemExit(f"{case.name}: the twin's logits differ by {difference:.1e}; the nets are not the same")
-    images = torch.tensor(np.asarray(real).transpose(0, 3, 1, 2).copy(), device="cuda" if args.device == "gpu" else "cpu")
+    images = torch.tensor(
+        np.asarray(real).transpose(0, 3, 1, 2).copy(), device="cuda" if args.device == "gpu" else "cpu"
+    )
     if args.format == "channels_last":
         images = images.contiguous(memory_format=torch.channels_last)
     step = functools.partial(theirs.step, images, "r1" in case.due, "path_length" in case.due)

@@ -108,7 +108,7 @@ def test_rolled_up_steps_equal_steps_one_by_one(tiny):
 
 
 def test_a_batch_that_does_not_divide_is_refused():
-    with pytest.raises(ganx.GanxError, match="--config.batch=16"):
+    with pytest.raises(ganx.GanxError, match=r"--config\.batch=16"):
         check_batch(15, make_mesh())
 
 
