@@ -30,7 +30,7 @@ _DIMS = ("NHWC", "HWIO", "NHWC")
 def correlate(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Array:
     """F: correlation of `x` `[n, h, w, i]` with `kernel` `[kh, kw, i, o]`, zeros added by `pads`."""
     size, window = x.shape[1:3], kernel.shape[:2]
-    return _forward.bind(x, kernel, stride=stride, pads=pads, size=size, window=window)
+    return _forward.bind(*_aligned(x, kernel), stride=stride, pads=pads, size=size, window=window)
 
 
 def correlate_transpose(y: jax.Array, kernel: jax.Array, stride: int, pads: Pads, size: Size) -> jax.Array:
@@ -38,21 +38,38 @@ def correlate_transpose(y: jax.Array, kernel: jax.Array, stride: int, pads: Pads
 
     `kernel` `[kh, kw, i, o]` is the one that `correlate` would take.
     """
-    return _backward.bind(y, kernel, stride=stride, pads=pads, size=size, window=kernel.shape[:2])
+    return _backward.bind(*_aligned(y, kernel), stride=stride, pads=pads, size=size, window=kernel.shape[:2])
 
 
-def _correlate(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads, **_: Any) -> jax.Array:
+def _aligned(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Inside `shard_map`: arrays that vary over the same mesh axes, as JAX's own operations arrange it."""
+    varying = [jax.typeof(array).mat.varying for array in arrays]
+    missing = [frozenset().union(*varying) - axes for axes in varying]
+    pairs = zip(arrays, missing, strict=True)
+    return tuple(jax.lax.pcast(array, tuple(axes), to="varying") if axes else array for array, axes in pairs)
+
+
+def _correlate(x: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:
+    del size, window
     return jax.lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=_DIMS)
 
 
 def _in_x(y: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:
-    x = jax.ShapeDtypeStruct((y.shape[0], *size, kernel.shape[2]), y.dtype)
-    return jax.linear_transpose(lambda x: _correlate(x, kernel, stride, pads), x)(y)[0]
+    reach = [(n - 1) * stride + 1 for n in y.shape[1:3]]
+    before = [k - 1 - low for k, (low, _) in zip(window, pads, strict=True)]
+    around = [(b, n + k - 1 - r - b) for b, n, k, r in zip(before, size, window, reach, strict=True)]
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    return jax.lax.conv_general_dilated(
+        y, turned, (1, 1), around, lhs_dilation=(stride, stride), dimension_numbers=_DIMS
+    )
 
 
 def _in_kernel(x: jax.Array, y: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:
-    kernel = jax.ShapeDtypeStruct((*window, x.shape[3], y.shape[3]), x.dtype)
-    return jax.linear_transpose(lambda kernel: _correlate(x, kernel, stride, pads), kernel)(y)[0]
+    reach = [(n - 1) * stride + 1 for n in y.shape[1:3]]
+    around = [(low, r - n + k - 1 - low) for (low, _), r, n, k in zip(pads, reach, size, window, strict=True)]
+    # samples are summed over, so they are the features of this convolution, and channels its batch
+    dims = ("CHWN", "IHWO", "HWNC")
+    return jax.lax.conv_general_dilated(x, y, (1, 1), around, rhs_dilation=(stride, stride), dimension_numbers=dims)
 
 
 def _primitive(name: str, form: Callable[..., jax.Array]) -> Primitive:

@@ -43,9 +43,9 @@ def _tensor(name: str, leaf: Any, device: str, transposed: tuple[str, ...], chan
 # -- DCGAN -------------------------------------------------------------------------------------------------
 
 
-def _batch_norm(p: Tensors, s: Tensors, name: str, x: torch.Tensor) -> torch.Tensor:
+def _batch_norm(p: Tensors, s: Tensors, name: str, x: torch.Tensor, train: bool = True) -> torch.Tensor:
     mean, var = s[f"batch_stats/{name}/norm/mean"], s[f"batch_stats/{name}/norm/var"]
-    return F.batch_norm(x, mean, var, p[f"{name}/norm/scale"], p[f"{name}/norm/bias"], training=True, momentum=0.1)
+    return F.batch_norm(x, mean, var, p[f"{name}/norm/scale"], p[f"{name}/norm/bias"], train, momentum=0.1)
 
 
 def dcgan_transposed(params: Any) -> tuple[str, ...]:
@@ -53,12 +53,12 @@ def dcgan_transposed(params: Any) -> tuple[str, ...]:
     return tuple(params)
 
 
-def dcgan_generator(p: Tensors, s: Tensors, z: torch.Tensor) -> torch.Tensor:
-    """Images `[n, 3, H, W]` in training mode for latents `[n, latent]`."""
-    x = F.relu(_batch_norm(p, s, "s0", F.conv_transpose2d(z[:, :, None, None], p["s0/kernel"])))
+def dcgan_generator(p: Tensors, s: Tensors, z: torch.Tensor, train: bool = True) -> torch.Tensor:
+    """Images `[n, 3, H, W]` for latents `[n, latent]`."""
+    x = F.relu(_batch_norm(p, s, "s0", F.conv_transpose2d(z[:, :, None, None], p["s0/kernel"]), train))
     i = 1
     while f"s{i}/kernel" in p:
-        x = F.relu(_batch_norm(p, s, f"s{i}", F.conv_transpose2d(x, p[f"s{i}/kernel"], stride=2, padding=1)))
+        x = F.relu(_batch_norm(p, s, f"s{i}", F.conv_transpose2d(x, p[f"s{i}/kernel"], stride=2, padding=1), train))
         i += 1
     return torch.tanh(F.conv_transpose2d(x, p["rgb/kernel"], stride=2, padding=1))
 
@@ -122,28 +122,29 @@ def stylegan2_transposed(params: Any) -> tuple[str, ...]:
     return tuple(f"layer{i}/" for i in range(len(params)) if i % 2 and f"layer{i}" in params)
 
 
-def stylegan2_mapping(p: Tensors, s: Tensors, z: torch.Tensor, track: bool) -> torch.Tensor:
-    """Style codes `[n, d]`; `track` moves the running mean."""
+def stylegan2_mapping(p: Tensors, s: Tensors, z: torch.Tensor, train: bool) -> torch.Tensor:
+    """Style codes `[n, d]`; training moves the running mean."""
     x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
     i = 0
     while f"map/fc{i}/kernel" in p:
         x = _lrelu(_dense(p, f"map/fc{i}", x, 0.01))
         i += 1
-    if track:
+    if train:
         with torch.no_grad():
             s["averages/map/w_avg"].lerp_(x.detach().mean(0), 0.005)
     return x
 
 
-def stylegan2_synthesis(p: Tensors, ws: torch.Tensor) -> torch.Tensor:
-    """Images from style codes `[n, layers, d]`, fresh noise in every layer."""
+def stylegan2_synthesis(p: Tensors, s: Tensors, ws: torch.Tensor, train: bool = True) -> torch.Tensor:
+    """Images from style codes `[n, layers, d]`; fresh noise in every layer when training, else the stored one."""
     x = p["layer0/const"].expand(len(ws), -1, -1, -1)
     image, layer = None, 0
     while f"layer{layer}/kernel" in p:
         name, up = f"layer{layer}", layer % 2 == 1
         x = _modulated(x, p[f"{name}/kernel"], _dense(p, f"{name}/style", ws[:, layer]), up)
-        noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device) * p[f"{name}/noise_strength"]
-        x = _lrelu(x + noise + p[f"{name}/bias"][:, None, None])
+        stored = s[f"constants/{name}/noise"]
+        noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if train else stored
+        x = _lrelu(x + noise * p[f"{name}/noise_strength"] + p[f"{name}/bias"][:, None, None])
         if not up:
             name = f"rgb{layer // 2}"
             kernel = p[f"{name}/kernel"]

@@ -88,7 +88,6 @@ def our_step(game: Any, state: Any, real: Any, due: tuple[str, ...]) -> harness.
 
     turn = {name: name in due for name in game.lazy()}
     step = jax.jit(lambda state, real: game.step(state, {"image": real}, turn), donate_argnums=0)
-    state = jax.tree.map(lambda leaf: leaf + 0 if leaf.dtype == "float32" else leaf, state)
     program, seconds, gflop = harness.compile_jax(step, state, real)
     box = [jax.tree.map(jax.numpy.copy, state)]
 
@@ -101,7 +100,6 @@ def our_step(game: Any, state: Any, real: Any, due: tuple[str, ...]) -> harness.
 
 def twin(case: Case, game: Any, state: Any, args: Any) -> Any:
     """The PyTorch game on the same parameters."""
-    import torch
     import torch_twins as twins
     from torch_step import TorchGame
 
@@ -111,10 +109,7 @@ def twin(case: Case, game: Any, state: Any, args: Any) -> Any:
     read = functools.partial(twins.tensors, device=device, channels_last=last)
     g, g_stats = read(state.g.params, transposed=transposed), read(state.g.stats)
     d, d_stats = read(state.d.params), read(state.d.stats)
-    if case.family == "dcgan":
-        head = state.d.params["kernel"]
-        d["kernel"] = torch.tensor(jax_to_numpy(head).transpose(3, 2, 0, 1).copy(), device=device)
-    codes, images = _sampler(case, game, g, g_stats, device, last)
+    codes, images = _sampler(case, game, g, g_stats, device)
     opt = config_of(case, args)
     return TorchGame(
         *(g, d, g_stats, d_stats, codes, images, getattr(twins, f"{case.family}_discriminator")),
@@ -123,29 +118,23 @@ def twin(case: Case, game: Any, state: Any, args: Any) -> Any:
     )  # fmt: skip
 
 
-def jax_to_numpy(array: Any) -> Any:
-    import numpy as np
-
-    return np.asarray(array)
-
-
-def _sampler(case: Case, game: Any, g: Any, stats: Any, device: str, last: bool) -> tuple[Any, Any]:
+def _sampler(case: Case, game: Any, g: Any, stats: Any, device: str) -> tuple[Any, Any]:
     import torch
     import torch_twins as twins
 
-    latent = game.generator.latent_shape()[0]
+    generator = game.players.generator
+    latent = generator.latent_shape()[0]
 
     def draw(n: int) -> Any:
         return torch.randn(n, latent, device=device)
 
     if case.family == "dcgan":
-        return lambda track, n: draw(n), lambda z: twins.dcgan_generator(g, stats, z)
-    layers = game.generator.num_layers()
+        return lambda train, n: draw(n), lambda z, train=True: twins.dcgan_generator(g, stats, z, train)
 
-    def codes(track: bool, n: int) -> Any:
-        return twins.stylegan2_mapping(g, stats, draw(n), track)[:, None].repeat(1, layers, 1)
+    def codes(train: bool, n: int) -> Any:
+        return twins.stylegan2_mapping(g, stats, draw(n), train)[:, None].repeat(1, generator.num_layers(), 1)
 
-    return codes, lambda ws: twins.stylegan2_synthesis(g, ws)
+    return codes, lambda ws, train=True: twins.stylegan2_synthesis(g, stats, ws, train)
 
 
 def check_same(game: Any, state: Any, theirs: Any, real: Any) -> float:
@@ -153,7 +142,7 @@ def check_same(game: Any, state: Any, theirs: Any, real: Any) -> float:
     import numpy as np
     import torch
 
-    ours = np.asarray(game.judge(state.d.params, state.d.stats, real)[0])
+    ours = np.asarray(game.players.judge(state.d.params, state.d.stats, real)[0])
     with torch.no_grad():
         stats = {name: tensor.clone() for name, tensor in theirs.d_stats.items()}
         device = next(iter(theirs.d.values())).device
@@ -183,24 +172,26 @@ def train_row(case: Case, args: Any) -> harness.Row:
 
 
 def sample_row(family: str, args: Any) -> harness.Row:
-    """Times sampling: a batch of images from fresh latents, training-mode statistics for both."""
+    """Times sampling: a batch of images from fresh latents, with stored statistics and noise."""
     import jax
     import torch
+    from ganx.models import make_gan
 
     case = next(case for case in CASES if case.family == family)
     game, state, _ = build(case, args)
     theirs = twin(case, game, state, args)
-    sample = jax.jit(lambda key: game.fakes(state.g.params, state.g.stats, key)[0])
-    program, seconds, gflop = harness.compile_jax(sample, jax.random.key(2))
+    gan = make_gan(family, game.players.generator, state.g.variables)
+    sample = jax.jit(lambda gan, key: gan(gan.latents(key, args.batch)))
+    program, seconds, gflop = harness.compile_jax(sample, gan, jax.random.key(2))
 
     def run() -> None:
-        jax.block_until_ready(program(jax.random.key(2)))
+        jax.block_until_ready(program(gan, jax.random.key(2)))
 
     def draw() -> None:
         with torch.no_grad():
-            theirs.images(theirs.codes(False, args.batch))
+            theirs.images(theirs.codes(False, args.batch), False)
 
-    name = case.name.replace(" step", " sampling")
+    name = case.name.replace("step", "sampling")
     sides = harness.Side(run, seconds, gflop), harness.torch_side(draw, args.device)
     return harness.measure(name, args.batch, *sides, args.repeats)
 
