@@ -34,7 +34,7 @@ def test_initialisation_is_the_published_one():
 
 
 def test_training_normalises_by_the_batch_and_remembers_it():
-    """Batch statistics while training; stored ones move a tenth of the way, to the unbiased variance, as PyTorch's do."""
+    """Batch statistics while training; stored ones move a tenth of the way, as PyTorch's do."""
     module = dcgan.generator(8, width=4, latent=4)
     z = jax.random.normal(jax.random.key(0), (16, 4))
     variables = module.init(jax.random.key(1), z)
