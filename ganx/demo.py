@@ -19,12 +19,12 @@ def demo_config() -> ConfigDict:
     config = default_config()
     config.data.source = "world:faces?size=32"
     config.model.generator = {"width": 32}
-    config.model.discriminator = {"width": 32}
+    config.model.discriminator = {"width": 32, "norm": False}
     config.batch = 16
-    config.steps = 4000
-    config.g.lr = 1e-3
-    config.d.lr = 5e-4
-    config.ema_kimg = 0.5
+    config.steps = 6000
+    config.g.lr = config.d.lr = 1e-3
+    config.r1.gamma, config.r1.every = 0.5, 8
+    config.ema_kimg = 2.0
     config.sample_every = 1000
     config.checkpoint_every = 1000
     return config
