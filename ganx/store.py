@@ -80,7 +80,7 @@ def save(gan: Gan, directory: epath.PathLike, discriminator: tuple[Any, Any] | N
     Raises:
       GanxError: the folder cannot be written, or already holds a GAN.
     """
-    path = epath.Path(directory).absolute()
+    path = absolute(directory)
     if (path / MANIFEST).exists():
         raise GanxError(f"{path} already holds a GAN; give another folder or delete it first")
     writable_folder(path)
@@ -134,7 +134,12 @@ def find(path: epath.PathLike) -> epath.Path:
         return shipped[name]
     if "/" not in name and not epath.Path(name).exists():
         raise unknown("GAN", name, [*shipped, "or a folder that ganx train or ganx import wrote"])
-    return epath.Path(name).absolute() if "://" not in name else epath.Path(name)
+    return absolute(name)
+
+
+def absolute(path: epath.PathLike) -> epath.Path:
+    """A path that stays the same when the current folder changes; a bucket's address is one already."""
+    return epath.Path(path) if "://" in str(path) else epath.Path(path).absolute()
 
 
 def writable_folder(path: epath.PathLike) -> epath.Path:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TextIO
 
 import jax
 import numpy as np
-from PIL import Image
+from etils import epath
 from tqdm import tqdm
 
-from ganx.pictures import sheet, to_uint8
+from ganx.pictures import png, sheet, to_uint8
 
 _SHOWN = ("loss_d", "loss_g", "r1", "gp", "path_length")
 Sink = Callable[[int, Mapping[str, float]], None]
@@ -51,13 +54,14 @@ class LateMetrics:
 class Journal:
     """`metrics.jsonl`, TensorBoard events and sample sheets in a run's folder. Silent when `writes` is false."""
 
-    def __init__(self, workdir: Path, writes: bool):
+    def __init__(self, workdir: epath.Path, writes: bool):
         self._workdir, self._writes = workdir, writes
         if writes:
             from tensorboardX import SummaryWriter
 
-            self._board = SummaryWriter(str(workdir / "tensorboard"))
-            self._lines = (workdir / "metrics.jsonl").open("a", buffering=1)
+            self._board = SummaryWriter(os.fspath(workdir / "tensorboard"))
+            self._path = workdir / "metrics.jsonl"
+            self._lines: TextIO = _appending(self._path)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Appends one record."""
@@ -71,20 +75,25 @@ class Journal:
         if not self._writes:
             return
         picture = sheet(_grid(to_uint8(images)))
-        folder = self._workdir / "samples"
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(picture.squeeze()).save(folder / f"{name}-{step:07d}.png")
+        (self._workdir / "samples").mkdir(exist_ok=True)
+        (self._workdir / "samples" / f"{name}-{step:07d}.png").write_bytes(png(picture))
         self._board.add_image(name, picture, step, dataformats="HWC")
+        self._upload()
 
     def close(self) -> None:
         """Flushes and closes the files."""
         if self._writes:
+            self._upload()
             self._lines.close()
             self._board.close()
 
+    def _upload(self) -> None:
+        if isinstance(self._lines, io.StringIO):
+            self._path.write_text(self._lines.getvalue())
+
 
 class Progress:
-    """One live line on a terminal; elsewhere a plain line every `quiet_seconds`. Shows the time to finish."""
+    """One live line on a terminal; elsewhere a plain one, soon, then every `quiet_seconds`. Both say what is left."""
 
     def __init__(self, start: int, total: int, batch: int, shows: bool, quiet_seconds: float = 30.0):
         self._total, self._batch, self._shows, self._every = total, batch, shows, quiet_seconds
@@ -103,6 +112,7 @@ class Progress:
         """Moves on to `step`."""
         if math.isnan(self._began):  # the first step included compiling
             self._start, self._began = step, time.monotonic()
+            self._spoke = self._began + 5.0 - self._every
         if self._live:
             self._bar.update(step - self._bar.n)
         elif self._shows and time.monotonic() - self._spoke >= self._every:
@@ -110,6 +120,11 @@ class Progress:
             left = (self._total - step) * (self._spoke - self._began) / max(step - self._start, 1)
             rate = self.speed(step)["images_per_s"]
             say(f"step {step}/{self._total}  {rate:.0f} images/s  {self._losses}  {duration(left)} left")
+
+    def excuse(self, seconds: float) -> None:
+        """Takes time that went into compiling out of the count."""
+        self._began += seconds
+        self._spoke += seconds
 
     def show(self, values: Mapping[str, float]) -> None:
         """Takes note of the main losses, for the next line."""
@@ -135,6 +150,16 @@ def duration(seconds: float) -> str:
     if seconds < 172800:
         return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
     return f"{seconds / 86400:.0f} days"
+
+
+def _appending(path: epath.Path) -> TextIO:
+    """A file to append lines to. A bucket's cannot be appended to: it is read once and written again as a whole."""
+    if "://" not in str(path):
+        return Path(path).open("a", buffering=1)
+    lines = io.StringIO()
+    if path.exists():
+        lines.write(path.read_text())
+    return lines
 
 
 def _grid(images: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from ganx.data import Feed, open_feed, open_source
 from ganx.errors import GanxError, unknown
 from ganx.models import module_fields
-from ganx.store import Manifest, writable_folder
+from ganx.store import Manifest, absolute, writable_folder
 from ganx.training.adversarial import adversarial
 from ganx.training.checkpoints import Checkpoints
 from ganx.training.logs import Journal, LateMetrics, Progress, duration, say
@@ -37,7 +37,7 @@ _CPU_FLOPS = 5e10  # a laptop core's float32 rate, for the warning below only
 class Run:
     """How a training ended: at `step`, `finished` or stopped by a signal; `ganx.load(workdir)` opens the result."""
 
-    workdir: Path
+    workdir: epath.Path
     step: int
     finished: bool
 
@@ -46,7 +46,7 @@ class Diverged(GanxError):
     """Training produced a number that is not finite."""
 
 
-def train(config: ConfigDict, workdir: str | Path, mesh: Mesh | None = None) -> Run:
+def train(config: ConfigDict, workdir: epath.PathLike, mesh: Mesh | None = None) -> Run:
     """Trains what the configuration describes, or goes on where the folder's last checkpoint stopped.
 
     Args:
@@ -57,7 +57,7 @@ def train(config: ConfigDict, workdir: str | Path, mesh: Mesh | None = None) -> 
     Raises:
       GanxError: bad configuration, data or folder; a failed save; `Diverged` when a number is not finite.
     """
-    workdir, mesh = Path(workdir), make_mesh() if mesh is None else mesh
+    workdir, mesh = absolute(workdir), make_mesh() if mesh is None else mesh
     source = open_source(config.data.source)
     method = _method(config)(config, source.spec, mesh)
     check_batch(config.batch, mesh)
@@ -79,7 +79,7 @@ def train(config: ConfigDict, workdir: str | Path, mesh: Mesh | None = None) -> 
             progress.close()
             journal.close()
             feed.close()
-    if step < config.steps:
+    if step < config.steps and first:
         say(f"stopped at step {step} and saved; run the same command to go on")
     return Run(workdir, step, step >= config.steps)
 
@@ -97,7 +97,7 @@ def _steps(
     stop: StopSignal,
 ) -> int:
     """From `start` to the end or to a signal; returns the step reached, which is on disk."""
-    program = Program(method, feed, mesh, _warn_if_slow(config, mesh))
+    program = Program(method, feed, mesh, _on_compiled(config, mesh, progress))
     sampler = Sampler(method, feed, config, mesh, journal)
 
     def record(at: int, values: Mapping[str, float]) -> None:
@@ -175,12 +175,15 @@ class Sampler:
 
 
 class StopSignal:
-    """Turns SIGTERM and the first Ctrl-C into a request that the loop answers by saving and leaving."""
+    """Turns SIGTERM and the first Ctrl-C into a request that the loop answers by saving and leaving.
+
+    On a pod JAX itself watches for SIGTERM, so that all processes stop at the same step.
+    """
 
     def __enter__(self) -> StopSignal:
         self._asked = False
         self._old = {}
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._old[number] = signal.signal(number, self._ask)
         return self
@@ -215,11 +218,12 @@ def _start(method: Method, config: ConfigDict, mesh: Mesh, checkpoints: Checkpoi
         return init(key)
     like = jax.tree.map(lambda s: s.update(sharding=replicated(mesh)), jax.eval_shape(init, key))
     state = checkpoints.restore(like)
-    say(f"going on from step {checkpoints.latest}")
+    if jax.process_index() == 0:
+        say(f"going on from step {checkpoints.latest}")
     return state
 
 
-def _claim(workdir: Path, config: ConfigDict) -> None:
+def _claim(workdir: epath.Path, config: ConfigDict) -> None:
     """Makes the folder this run's own: writable, and with the same configuration if it holds a run already."""
     writable_folder(workdir)
     path, now = workdir / "config.json", json.loads(config.to_json_best_effort())
@@ -243,7 +247,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _write_manifest(workdir: Path, config: ConfigDict, data: Any, method: Method, state: Any) -> None:
+def _write_manifest(workdir: epath.Path, config: ConfigDict, data: Any, method: Method, state: Any) -> None:
     if jax.process_index() == 0:
         gan, critic = method.gan(state), method.critic(state)[0]
         Manifest(
@@ -275,16 +279,19 @@ def _introduce(
     say(f"data: {config.data.source}, {len(feed.source):,} images, {feed.residency}{note}")
 
 
-def _warn_if_slow(config: ConfigDict, mesh: Mesh) -> Callable[[float, float], None]:
-    """What to say once a step's cost is known."""
+def _on_compiled(config: ConfigDict, mesh: Mesh, progress: Progress) -> Callable[[float, float], None]:
+    """What happens once a program is compiled; the first time, its cost is told."""
+    first = jax.process_index() == 0
 
     def compiled(flops: float, seconds: float) -> None:
-        if jax.process_index():
+        nonlocal first
+        progress.excuse(seconds)
+        if not first:
             return
-        cpu = mesh.devices.flat[0].platform == "cpu"
-        guess = flops * config.steps / _CPU_FLOPS
+        first = False
         say(f"compiled in {seconds:.0f} s: {flops / 1e9:.2f} GFLOP a step and device")
-        if cpu and guess > 12 * 3600:
+        guess = flops * config.steps / _CPU_FLOPS
+        if mesh.devices.flat[0].platform == "cpu" and guess > 12 * 3600:
             say(
                 f"warning: no accelerator was found, and on this CPU the run may take about {duration(guess)}; "
                 "install ganx[gpu] or ganx[tpu], or choose a smaller config"

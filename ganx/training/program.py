@@ -46,9 +46,8 @@ class Program:
         everywhere = replicated(self._mesh)
         step = jax.jit(self._body(plan), donate_argnums=0, out_shardings=(everywhere, everywhere))
         program = step.lower(state, self._feed.constants, batches).compile()
-        if len(self._programs) == 0:
-            cost = program.cost_analysis() or {}
-            self._announce(cost.get("flops", 0.0) / len(plan), time.monotonic() - began)
+        cost = program.cost_analysis() or {}
+        self._announce(cost.get("flops", 0.0) / len(plan), time.monotonic() - began)
         return program
 
     def _body(self, plan: tuple[Due, ...]) -> Callable[..., tuple[Any, Metrics]]:
