@@ -69,6 +69,7 @@ def _in_kernel(x: jax.Array, y: jax.Array, *, stride: int, pads: Pads, size: Siz
     around = [(low, r - n + k - 1 - low) for (low, _), r, n, k in zip(pads, reach, size, window, strict=True)]
     # samples are summed over, so they are the features of this convolution, and channels its batch
     dims = ("CHWN", "IHWO", "HWNC")
+    x, y = jax.lax.optimization_barrier((x, y))  # what makes them is slow when fused into the change of layout
     return jax.lax.conv_general_dilated(x, y, (1, 1), around, rhs_dilation=(stride, stride), dimension_numbers=dims)
 
 
@@ -78,7 +79,9 @@ def _primitive(name: str, form: Callable[..., jax.Array]) -> Primitive:
     primitive.def_impl(jax.jit(form, static_argnames=("stride", "pads", "size", "window")))
 
     def shape(a: Any, b: Any, **static: Any) -> Any:
-        out = jax.eval_shape(functools.partial(form, **static), *(jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (a, b)))
+        out = jax.eval_shape(
+            functools.partial(form, **static), *(jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (a, b))
+        )
         return a.update(shape=out.shape, dtype=out.dtype)
 
     def mapped(args: Any, axes: Any, **static: Any) -> tuple[jax.Array, int]:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ganx.models.correlate import correlate, correlate_transpose
+from ganx.models.resample import blur, double, halve
 
 SQRT2 = math.sqrt(2.0)
 
@@ -29,11 +30,18 @@ def pixel_norm(x: jax.Array) -> jax.Array:
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: str | int = "same") -> jax.Array:
     """Correlation of `x` `[n, h, w, i]` with `kernel` `[kh, kw, i, o]`; `padding` is "same" or zeros a side."""
     if kernel.shape[:2] == (1, 1) and stride == 1 and padding in ("same", 0):
-        return x @ kernel[0, 0]
+        return _pointwise(x, kernel[0, 0])
     if padding == "same":
         pads = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], (stride, stride), "SAME")
         return correlate(x, kernel, stride, tuple((int(low), int(high)) for low, high in pads))
     return correlate(x, kernel, stride, ((int(padding),) * 2,) * 2)
+
+
+def _pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A 1 x 1 convolution. Written with the kernel as `[o, i]`: its gradient then is the matrix product, samples summed
+    over, that needs no transposed copy of an activation."""
+    rows = jax.lax.optimization_barrier(kernel.T)
+    return jax.lax.dot_general(x, rows, (((x.ndim - 1,), (1,)), ((), ())))
 
 
 def down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -59,40 +67,14 @@ def project(z: jax.Array, kernel: jax.Array) -> jax.Array:
     return (z @ flat).reshape(len(z), kh, kw, out)
 
 
-def _axis_slice(x: jax.Array, axis: int, start: int, size: int, stride: int = 1) -> jax.Array:
-    return jax.lax.slice_in_dim(x, start, start + (size - 1) * stride + 1, stride, axis)
-
-
-def _pad_axis(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
-    pads = [(0, 0)] * x.ndim
-    pads[axis] = (before, after)
-    return jnp.pad(x, pads)
-
-
-def _blur(x: jax.Array, pad: int, gain: float, stride: int = 1) -> jax.Array:
-    """[1, 3, 3, 1] along both axes with `pad` zeros a side, sum of the taps `gain` on each axis."""
-    for axis in (1, 2):
-        x = _pad_axis(x, axis, pad, pad)
-        size = (x.shape[axis] - 4) // stride + 1
-        a, b, c, d = (_axis_slice(x, axis, k, size, stride) for k in range(4))
-        x = (a + d) * (gain / 8) + (b + c) * (3 * gain / 8)
-    return x
-
-
 def fir_down(x: jax.Array) -> jax.Array:
     """Half the size through [1, 3, 3, 1] (StyleGAN2): `[n, h, w, c]` to `[n, h/2, w/2, c]`."""
-    return _blur(x, 1, 1.0, 2)
+    return halve(x)
 
 
 def fir_up(x: jax.Array) -> jax.Array:
     """Twice the size through [1, 3, 3, 1], brightness kept: `[n, h, w, c]` to `[n, 2h, 2w, c]`."""
-    for axis in (1, 2):
-        size = x.shape[axis]
-        before = _axis_slice(_pad_axis(x, axis, 1, 0), axis, 0, size)
-        after = _axis_slice(_pad_axis(x, axis, 0, 1), axis, 1, size)
-        pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
-        x = pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
-    return x
+    return double(x)
 
 
 def modulated_conv(
@@ -112,7 +94,7 @@ def modulated_conv(
     cast = kernel.astype(x.dtype)
     if up:
         size = (2 * x.shape[1] + 1, 2 * x.shape[2] + 1)
-        y = _blur(_transposed(y, cast, 2, 0, size), 1, 2.0)
+        y = blur(_transposed(y, 4.0 * cast, 2, 0, size), 1)  # 4: three of four samples were zeros
     else:
         y = conv(y, cast)
     if demodulate:
@@ -123,7 +105,7 @@ def modulated_conv(
 
 def blur_down_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """[1, 3, 3, 1], then 3 x 3 with stride 2 (StyleGAN2's D): `[n, h, w, i]` to `[n, h/2, w/2, o]`."""
-    return conv(_blur(x, 2, 1.0), kernel, 2, 0)
+    return conv(blur(x, 2), kernel, 2, 0)
 
 
 def minibatch_stddev(x: jax.Array, group: int, features: int = 1) -> jax.Array:

@@ -25,7 +25,7 @@ class Checkpoints:
     """The checkpoints under a run's folder. Use as a context manager: leaving waits for the last write."""
 
     def __init__(self, workdir: epath.PathLike, keep: int):
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax narrates; what goes wrong is raised here
         self.directory = epath.Path(workdir) / FOLDER
         self._orbax = ocp.training.Checkpointer(
             str(self.directory),
