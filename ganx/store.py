@@ -25,6 +25,7 @@ from ganx.models import FAMILIES, make_gan, module_fields, module_from_fields
 
 FORMAT = 1
 MANIFEST = "ganx.json"
+CHECKPOINTS = "checkpoints"  # a run's folder of checkpoints, one a step, each with the same two parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,11 +166,16 @@ def save_tree(path: epath.PathLike, tree: Any) -> None:
         ) from error
 
 
-def load_tree(path: epath.PathLike, like: Any) -> Any:
-    """Reads a pytree of the shapes and dtypes of `like` to the first local device, or raises a `GanxError`."""
+def load_tree(path: epath.PathLike, like: Any, part: str | None = None) -> Any:
+    """Reads a pytree of the shapes and dtypes of `like` to the first local device, or raises a `GanxError`.
+
+    `part` names one item of a run's checkpoint.
+    """
     one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=one), like)
     try:
+        if part:
+            return ocp.load_checkpointables(str(path), {part: like})[part]
         return ocp.load(str(path), like)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GanxError(
@@ -184,7 +190,14 @@ def _abstract(module: Any, x: jax.Array) -> Any:
 def _variables(directory: epath.Path, manifest: Manifest, part: str, module: Any, x: jax.Array) -> Any:
     like = _abstract(module, x)
     if manifest.kind == "run":
-        from ganx.training.checkpoints import load_part  # a run's layout belongs to training
-
-        return load_part(directory, part, like)
+        return load_tree(_newest(directory), like, part)
     return load_tree(directory / part, like)
+
+
+def _newest(run: epath.Path) -> epath.Path:
+    """A run's newest complete checkpoint: a folder named by its step; unfinished ones have longer names."""
+    folder = run / CHECKPOINTS
+    steps = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
+    if not steps:
+        raise GanxError(f"{run} has no checkpoint yet; let ganx train reach its first one")
+    return folder / str(max(steps))

@@ -11,14 +11,11 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from ganx.errors import GanxError, one_line
-
-FOLDER = "checkpoints"
-_PARTS = ("generator", "discriminator")
+from ganx.store import CHECKPOINTS
 
 
 class Checkpoints:
@@ -26,7 +23,7 @@ class Checkpoints:
 
     def __init__(self, workdir: epath.PathLike, keep: int):
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax narrates; what goes wrong is raised here
-        self.directory = epath.Path(workdir) / FOLDER
+        self.directory = epath.Path(workdir) / CHECKPOINTS
         self._orbax = ocp.training.Checkpointer(
             str(self.directory),
             preservation_policy=ocp.training.preservation_policies.LatestN(keep),
@@ -53,11 +50,9 @@ class Checkpoints:
 
     def restore(self, like: Any) -> Any:
         """The newest state, with the shapes, dtypes and shardings of `like`."""
-        return self._load(self.latest, "state", like)
-
-    def _load(self, step: int | None, item: str, like: Any) -> Any:
+        step = self.latest
         try:
-            return self._orbax.load_checkpointables(step, {item: like})[item]
+            return self._orbax.load_checkpointables(step, {"state": like})["state"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise GanxError(
                 f"the checkpoint of step {step} in {self.directory} cannot be read ({one_line(error)}); "
@@ -85,21 +80,3 @@ def _saving(directory: epath.Path) -> Iterator[None]:
             f"could not save a checkpoint in {directory}: {one_line(error)}; "
             "free some space and run the same command to go on from the last one"
         ) from error
-
-
-def load_part(workdir: epath.PathLike, part: str, like: Any) -> Any:
-    """The "generator" or "discriminator" variables of a run's newest checkpoint.
-
-    Raises:
-      GanxError: the run has no checkpoint yet, or it does not fit.
-    """
-    if part not in _PARTS:
-        raise ValueError(part)
-    if not (epath.Path(workdir) / FOLDER).exists():
-        raise GanxError(f"{workdir} has no checkpoint yet; let ganx train reach its first one")
-    one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    like = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=one), like)
-    with Checkpoints(workdir, keep=1_000_000) as checkpoints:
-        if checkpoints.latest is None:
-            raise GanxError(f"{workdir} has no checkpoint yet; let ganx train reach its first one")
-        return checkpoints._load(checkpoints.latest, part, like)
