@@ -1,6 +1,6 @@
 """A light DCGAN for your own images, at 64 pixels:
 
-ganx train --config configs/images64.py --workdir runs/mine --config.data.source='folder:PHOTOS?size=64&crop=center-square'
+ganx train --config configs/images64.py --workdir runs/mine --config.data.source='folder:PHOTOS?size=64'
 """
 
 from ganx.training import default_config

@@ -21,12 +21,12 @@ def demo_config() -> ConfigDict:
     config.model.generator = {"width": 32}
     config.model.discriminator = {"width": 32, "norm": False}
     config.batch = 16
-    config.steps = 6000
+    config.steps = 8000
     config.g.lr = config.d.lr = 1e-3
     config.r1.gamma, config.r1.every = 0.5, 8
     config.ema_kimg = 2.0
-    config.sample_every = 1000
-    config.checkpoint_every = 1000
+    config.sample_every = 2000
+    config.checkpoint_every = 2000
     return config
 
 

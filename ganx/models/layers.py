@@ -32,8 +32,8 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: str | int = 
     if kernel.shape[:2] == (1, 1) and stride == 1 and padding in ("same", 0):
         return _pointwise(x, kernel[0, 0])
     if padding == "same":
-        pads = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], (stride, stride), "SAME")
-        return correlate(x, kernel, stride, tuple((int(low), int(high)) for low, high in pads))
+        high, wide = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], (stride, stride), "SAME")
+        return correlate(x, kernel, stride, (high, wide))
     return correlate(x, kernel, stride, ((int(padding),) * 2,) * 2)
 
 

@@ -1,8 +1,9 @@
 """Penalties on input gradients, differentiated forward over reverse.
 
 All of them need d/dθ h(∇ₓ f_θ(x)). With t = ∇h at that gradient this is d/dε ∇θ f_θ(x + εt) at ε = 0: one
-linearisation of an ordinary gradient, made of ordinary convolutions, where reverse over reverse makes dilated
-weight-gradient convolutions that XLA:CPU runs about ten times slower.
+linearisation of an ordinary gradient, made of ordinary convolutions. Reverse over reverse makes dilated
+weight-gradient convolutions that XLA:CPU runs about ten times slower, except where every convolution is one of
+`ganx.models.correlate`: there the two cost the same.
 """
 
 from __future__ import annotations

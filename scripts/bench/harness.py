@@ -38,8 +38,12 @@ def prepare(args: argparse.Namespace) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
         flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
-    import jax
     import torch
+
+    from ganx.training.memory import keep_freed_memory
+
+    keep_freed_memory()  # as `ganx train` does; it serves both sides
+    import jax
 
     if args.pin is not None:
         torch.set_num_threads(1)
@@ -170,17 +174,25 @@ def _best(run: Callable[[], Any], repeats: int = 5) -> float:
 
 
 HEADER = (
-    ("step", "ours ms", "PyTorch ms", "PyTorch/ours", "paired range")
-    + ("by CPU time", "ours img/s", "compile s", "GFLOP ours/theirs", "utilisation ours/theirs")
-)  # fmt: skip
+    "step",
+    "ours ms",
+    "PyTorch ms",
+    "PyTorch/ours",
+    "paired range",
+    "by CPU time",
+    "ours img/s",
+    "compile s",
+    "GFLOP ours/theirs",
+    "utilisation ours/theirs",
+)
 
 
 def cells(row: Row, peak: float, device: str) -> tuple[str, ...]:
     """One row of the table, numbers as text. The ratio is of medians; its range is over the quartiles of pairs."""
-    mine = _median_spread(row.ours_ms.wall)
-    rate = row.images / statistics.median(row.ours_ms.wall) * 1e3
+    mine = spread(row.ours_ms.wall)
+    rate = row.images / median(row.ours_ms.wall) * 1e3
     busy = row.ours_ms.cpu if device == "cpu" else row.ours_ms.wall
-    use = f"{row.ours.gflop / statistics.median(busy) * 1e3 / peak:.0%}"
+    use = f"{row.ours.gflop / median(busy) * 1e3 / peak:.0%}"
     if row.theirs is None or row.theirs_ms is None:
         return (
             row.name,
@@ -196,19 +208,25 @@ def cells(row: Row, peak: float, device: str) -> tuple[str, ...]:
         )
     pairs = [theirs / ours for ours, theirs in zip(row.ours_ms.wall, row.theirs_ms.wall, strict=True)]
     low, _, high = statistics.quantiles(pairs, n=4)
-    ratio = statistics.median(row.theirs_ms.wall) / statistics.median(row.ours_ms.wall)
-    by_cpu = statistics.median(row.theirs_ms.cpu) / statistics.median(row.ours_ms.cpu)
+    ratio = median(row.theirs_ms.wall) / median(row.ours_ms.wall)
+    by_cpu = median(row.theirs_ms.cpu) / median(row.ours_ms.cpu)
     theirs_busy = row.theirs_ms.cpu if device == "cpu" else row.theirs_ms.wall
-    theirs_use = f"{row.theirs.gflop / statistics.median(theirs_busy) * 1e3 / peak:.0%}"
+    theirs_use = f"{row.theirs.gflop / median(theirs_busy) * 1e3 / peak:.0%}"
     compiles = f"{row.ours.compile_s:.1f}" + (f" / {row.theirs.compile_s:.1f}" if device == "gpu" else "")
     return (
-        *(row.name, mine, _median_spread(row.theirs_ms.wall), f"{ratio:.2f}", f"{low:.2f}–{high:.2f}"),
+        *(row.name, mine, spread(row.theirs_ms.wall), f"{ratio:.2f}", f"{low:.2f}–{high:.2f}"),
         *(f"{by_cpu:.2f}" if device == "cpu" else "", f"{rate:.1f}", compiles),
         *(f"{row.ours.gflop:.1f} / {row.theirs.gflop:.1f}", f"{use} / {theirs_use}"),
     )
 
 
-def _median_spread(values: Sequence[float]) -> str:
+def median(values: Sequence[float]) -> float:
+    """Middle value."""
+    return statistics.median(values)
+
+
+def spread(values: Sequence[float]) -> str:
+    """ "median (lower quartile–upper quartile)"."""
     low, middle, high = statistics.quantiles(values, n=4)
     return f"{middle:.3g} ({low:.3g}–{high:.3g})"
 

@@ -175,6 +175,7 @@ def sample_row(family: str, args: Any) -> harness.Row:
     """Times sampling: a batch of images from fresh latents, with stored statistics and noise."""
     import jax
     import torch
+
     from ganx.models import make_gan
 
     case = next(case for case in CASES if case.family == family)
