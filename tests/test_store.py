@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 import ganx
+from ganx.data.worlds import world
 from ganx.models import build_discriminator, init_gan
 from ganx.store import MANIFEST, load_discriminator
 
@@ -94,3 +96,17 @@ def test_saving_does_not_overwrite(gan, saved):
 def test_saving_where_nothing_can_be_written(gan, tmp_path):
     (tmp_path / "file").write_text("")
     refuses("cannot write", lambda: ganx.save(gan, tmp_path / "file" / "gan"))
+
+
+def test_the_bundled_faces_open_by_name_and_draw_faces():
+    """Class shares by the colour oracle, close to the world's: what the demo promises."""
+    gan = ganx.load("faces32")
+    faces = world("faces", size=32, split="test")
+    images = jax.jit(lambda gan, z: gan(z))(gan, gan.latents(jax.random.key(5), 256))
+    truth, drawn = (
+        np.asarray(faces.pixel_shares(faces.oracle(x))).mean(0) for x in (faces.gather(np.arange(256)).image, images)
+    )
+    assert np.abs(truth - drawn).sum() / 2 < 0.08
+    skin, hair = (faces.spec.masks.index(name) for name in ("skin", "hair"))
+    assert drawn[skin] == pytest.approx(truth[skin], rel=0.2)
+    assert drawn[hair] == pytest.approx(truth[hair], rel=0.2)

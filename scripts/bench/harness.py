@@ -42,7 +42,7 @@ def prepare(args: argparse.Namespace) -> None:
 
     from ganx.training.memory import keep_freed_memory
 
-    keep_freed_memory()  # as `ganx train` does; it serves both sides
+    keep_freed_memory()  # for both sides: neither pays for pages given back and mapped again
     import jax
 
     if args.pin is not None:
