@@ -39,8 +39,7 @@ def prepare(args: argparse.Namespace) -> None:
         flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     import torch
-
-    from ganx.training.memory import keep_freed_memory
+    from memory import keep_freed_memory
 
     keep_freed_memory()  # for both sides: neither pays for pages given back and mapped again
     import jax
