@@ -49,7 +49,7 @@ def wide(pictures):
     config.data.source = pictures
     config.model.generator = {"width": 16, "latent": 8}
     config.model.discriminator = {"width": 16}
-    config.batch = 32
+    config.batch = 128
     config.r1.gamma = 1.0
     config.r1.every = 2
     return config
@@ -70,7 +70,7 @@ def test_one_and_eight_devices_agree(one_and_eight):
 def test_work_per_device_is_an_eighth(one_and_eight):
     """Latents or noise that forget their sharding make every device do the whole batch, and nothing else shows it."""
     (*_, one), (*_, eight) = one_and_eight
-    assert eight <= 1.15 / 8 * one
+    assert eight <= 1.05 / 8 * one
 
 
 def test_state_is_replicated(one_and_eight):
