@@ -6,36 +6,29 @@ The rest of ganx builds modules here and otherwise sees only pure `apply` functi
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan, Spec
-from ganx.models import dcgan, stylegan2
+from ganx.models.family import Family
 
 
-class Family(NamedTuple):
-    """One family: its module classes, and the functions that build its standard networks from options."""
+def _families() -> dict[str, Family]:
+    """Every module of this package that defines `FAMILY`, by its name: a new family is one file."""
+    names = sorted(found.name for found in pkgutil.iter_modules(__path__))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    found = [module.FAMILY for module in modules if hasattr(module, "FAMILY")]
+    return {family.name: family for family in found}
 
-    generator_class: type
-    discriminator_class: type
-    generator: Callable[..., Any]
-    discriminator: Callable[..., Any]
 
-
-FAMILIES = {
-    "dcgan": Family(dcgan.DcganGenerator, dcgan.DcganDiscriminator, dcgan.generator, dcgan.discriminator),
-    "stylegan2": Family(
-        stylegan2.StyleGan2Generator,
-        stylegan2.StyleGan2Discriminator,
-        stylegan2.generator,
-        stylegan2.discriminator,
-    ),
-}
+FAMILIES = _families()
 
 
 def family(name: str) -> Family:
@@ -72,11 +65,12 @@ def module_from_fields(name: str, part: str, fields: Mapping[str, Any]) -> Any:
 
 def describe(name: str, module: Any, variables: Any, data: str = "") -> Spec:
     """The `Spec` of a generator, its shapes found without running it."""
-    stages = module.stage_names()
+    stages, classes = module.stage_names(), getattr(module, "classes", 0)
     z = jax.ShapeDtypeStruct((1, *module.latent_shape()), jnp.float32)
 
     def shapes(variables: Any, z: jax.Array) -> list[jax.Array]:
-        features, context = module.apply(variables, z, method="begin")
+        labels = {"label": jnp.zeros(1, jnp.int32)} if classes else {}
+        features, context = module.apply(variables, z, method="begin", **labels)
         outputs = []
         for stage in stages:
             features, context = module.apply(variables, (stage,), features, context, method="run")
@@ -85,7 +79,7 @@ def describe(name: str, module: Any, variables: Any, data: str = "") -> Spec:
 
     found = [out.shape[1:] for out in jax.eval_shape(shapes, variables, z)]
     height, _, channels = found[-1]
-    return Spec(name, height, channels, module.latent_shape(), module.prior, 0, stages, tuple(found), data)
+    return Spec(name, height, channels, module.latent_shape(), module.prior, classes, stages, tuple(found), data)
 
 
 def make_gan(name: str, module: Any, variables: Any, data: str = "") -> Gan:
@@ -97,7 +91,8 @@ def init_gan(name: str, options: Mapping[str, Any], key: jax.Array) -> Gan:
     """A freshly initialised `Gan` of a family's standard network."""
     module = build_generator(name, options)
     z = jnp.zeros((1, *module.latent_shape()))
-    return make_gan(name, module, jax.jit(module.init)(key, z))
+    labels = {"label": jnp.zeros(1, jnp.int32)} if getattr(module, "classes", 0) else {}
+    return make_gan(name, module, jax.jit(module.init)(key, z, **labels))
 
 
 def _build(name: str, part: str, options: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from ganx.errors import GanxError
 from ganx.models import layers
+from ganx.models.family import Family
 from ganx.models.staged import Context, StagedGenerator, no_more_conditions
 
 _init = nn.initializers.normal(0.02)
@@ -168,3 +169,6 @@ def discriminator(
     norms = tuple(norm and i > 0 for i in range(depth))
     widths = tuple(width * 2**i for i in range(depth))
     return DcganDiscriminator(widths, tuple(not norm for _ in norms), norms, False, dtype)
+
+
+FAMILY = Family("dcgan", DcganGenerator, DcganDiscriminator, generator, discriminator)

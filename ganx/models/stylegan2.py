@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from ganx.errors import GanxError
 from ganx.models import layers
+from ganx.models.family import Family
 from ganx.models.staged import Context, StagedGenerator, no_more_conditions
 
 _normal = nn.initializers.normal(1.0)
@@ -276,3 +277,6 @@ def discriminator(resolution: int = 64, **fields: Any) -> StyleGan2Discriminator
     """A discriminator; `fields` as in `StyleGan2Discriminator`."""
     _check(resolution)
     return StyleGan2Discriminator(resolution, **fields)
+
+
+FAMILY = Family("stylegan2", StyleGan2Generator, StyleGan2Discriminator, generator, discriminator)
