@@ -1,7 +1,8 @@
 """Latent codes as editing sees them: z itself, or the W+ styles of a style-based generator.
 
 A style-based generator is one whose first stage is `map`; its code is what that stage returns, `[layers, d]`
-for one sample. Truncation belongs to the way from z to the code, so an edit of the code comes after it.
+for one sample. Truncation belongs to the way from z to the code, so an edit of the code comes after it; so does the
+class of a style-based generator, while any other needs its `label` again to draw.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ganx.gan import Gan
 from ganx.pictures import shrink, to_uint8
 
 MAP = "map"
+Label = jax.Array | np.ndarray | None
 _PIXELS = 2**17  # of images that go through the generator together
 
 
@@ -27,35 +29,47 @@ def code_shape(gan: Gan) -> tuple[int, ...]:
     return gan.shapes[MAP] if style_based(gan) else gan.spec.latent
 
 
-def encode(gan: Gan, z: jax.Array, psi: float = 1.0) -> jax.Array:
-    """Codes `[n, *code_shape]` of latents; `psi` truncates styles and leaves other families alone."""
-    return gan.until(MAP, z, psi=psi).features if style_based(gan) else z
+def encode(gan: Gan, z: jax.Array, psi: float = 1.0, label: Label = None) -> jax.Array:
+    """Codes `[n, *code_shape]` of latents; `psi` truncates styles and leaves other families alone.
+
+    `label` is int32 `[n]`, `gan.labels(key, n)` for any; None for a GAN without classes.
+    """
+    return gan.until(MAP, z, psi=psi, label=label).features if style_based(gan) else z
 
 
-def decode(gan: Gan, codes: jax.Array) -> jax.Array:
-    """Images float32 `[n, H, W, C]` of codes `[n, *code_shape]`, with the stored noise."""
-    return gan.since(MAP, codes) if style_based(gan) else gan(codes)
+def decode(gan: Gan, codes: jax.Array, label: Label = None) -> jax.Array:
+    """Images float32 `[n, H, W, C]` of codes `[n, *code_shape]`, with the stored noise; `label` as for `encode`."""
+    return gan.since(MAP, codes) if style_based(gan) else gan(codes, label=label)
 
 
-def paint(gan: Gan, codes: jax.Array | np.ndarray, limit: int | None = None) -> np.ndarray:
+def paint(gan: Gan, codes: jax.Array | np.ndarray, limit: int | None = None, label: Label = None) -> np.ndarray:
     """Pictures uint8 `[..., H, W, C]` of codes `[..., *code_shape]`.
 
     Everything goes through one compiled program of a fixed batch size, whatever the number of codes. Pictures
-    with more than `limit` pixels a side are averaged down.
+    with more than `limit` pixels a side are averaged down. `label` is that of `encode`, int32, of a shape that
+    broadcasts against the codes' leading axes.
     """
     shape = code_shape(gan)
     lead = codes.shape[: len(codes.shape) - len(shape)]
     flat = np.asarray(codes).reshape(-1, *shape)
     size = int(np.clip(_PIXELS // gan.spec.resolution**2, 1, 32))
-    padded = np.concatenate([flat, np.repeat(flat[:1], -len(flat) % size, axis=0)])
-    batches = [_paint(gan, batch) for batch in padded.reshape(-1, size, *shape)]
+    parts = [_batches(flat, size)]
+    if label is not None:
+        parts.append(_batches(np.broadcast_to(np.asarray(label), lead).reshape(-1), size))
+    batches = [_paint(gan, *batch) for batch in zip(*parts, strict=True)]
     pictures = np.concatenate([shrink(np.asarray(batch), limit or gan.spec.resolution) for batch in batches])
     return pictures[: len(flat)].reshape(*lead, *pictures.shape[1:])
 
 
+def _batches(x: np.ndarray, size: int) -> np.ndarray:
+    """`[batches, size, ...]`, the last one filled up with copies of the first row."""
+    padded = np.concatenate([x, np.repeat(x[:1], -len(x) % size, axis=0)])
+    return padded.reshape(-1, size, *x.shape[1:])
+
+
 @jax.jit
-def _paint(gan: Gan, codes: jax.Array) -> jax.Array:
-    return to_uint8(decode(gan, codes))
+def _paint(gan: Gan, codes: jax.Array, label: jax.Array | None = None) -> jax.Array:
+    return to_uint8(decode(gan, codes, label))
 
 
 encode_jit = jax.jit(encode)

@@ -18,11 +18,13 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ganx.errors import GanxError, unknown
 
 Edit = Callable[[jax.Array], jax.Array]
 Edits = Mapping[str, Edit]
+_LABELS = 0x6C61626C  # keeps the classes' random numbers apart from the latents' of the same key
 
 
 class StagedModule(Protocol):
@@ -109,20 +111,33 @@ class Gan:
             return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
         return jax.random.normal(key, shape)
 
-    def __call__(self, z: jax.Array, *, edits: Edits | None = None, **conditions: Any) -> jax.Array:
+    def labels(self, key: jax.Array, n: int) -> jax.Array | None:
+        """`n` classes drawn uniformly, int32 `[n]`; None where the generator has none.
+
+        So `gan(gan.latents(key, n), label=gan.labels(key, n))` draws from any GAN; the key may be the latents'.
+        """
+        if not self.spec.classes:
+            return None
+        return jax.random.randint(jax.random.fold_in(key, _LABELS), (n,), 0, self.spec.classes)
+
+    def __call__(self, z: jax.Array, *, label: Any = None, edits: Edits | None = None, **conditions: Any) -> jax.Array:
         """Images for latents `z`.
 
         Args:
           z: `[n, *spec.latent]`.
+          label: classes, int32 `[n]` or one for all; None for a generator without classes. Some families
+            take mixtures too, float `[n, classes]`.
           edits: pure functions of a stage's features, by stage name, applied as soon as that stage has run.
-          **conditions: what the family accepts besides z (labels, truncation, noise), see its module.
+          **conditions: what the family accepts besides (truncation, noise), see its module.
 
         Returns:
           float32 `[n, H, W, C]`, nominally in [-1, 1].
         """
-        return self.until(self.stages[-1], z, edits=edits, **conditions).features.astype(jnp.float32)
+        return self.until(self.stages[-1], z, label=label, edits=edits, **conditions).features.astype(jnp.float32)
 
-    def until(self, stage: str, z: jax.Array, *, edits: Edits | None = None, **conditions: Any) -> Activation:
+    def until(
+        self, stage: str, z: jax.Array, *, label: Any = None, edits: Edits | None = None, **conditions: Any
+    ) -> Activation:
         """Runs the stages up to and including `stage`; arguments as for `__call__`."""
         stop = self._position(stage) + 1
         if z.shape[1:] != self.spec.latent:
@@ -131,6 +146,9 @@ class Gan:
                 f"latents have shape {list(z.shape)}, but this {self.spec.family} takes [n, {want}]; "
                 "draw them with gan.latents(key, n)"
             )
+        label = checked_label(label, self.spec.classes, len(z))
+        if label is not None:
+            conditions["label"] = label
         features, context = self.module.apply(self.variables, z, method="begin", **conditions)
         return self._run(Activation(features, context, ""), 0, stop, edits)
 
@@ -168,6 +186,33 @@ class Gan:
             if edits and name in edits:
                 act = act.with_features(edits[name](act.features))
         return act
+
+
+def checked_label(label: Any, classes: int, n: int) -> jax.Array | None:
+    """The classes of `n` samples: int32 `[n]`, or mixtures float `[n, classes]`; None where there are none.
+
+    Args:
+      label: whole numbers in [0, classes), `[n]` or one for all samples, a mixture, or None.
+
+    Raises:
+      GanxError: missing, not wanted, of another shape or, where the numbers can be seen, out of range.
+    """
+    if label is None:
+        if classes:
+            raise GanxError(f"this GAN knows {classes} classes; say which with label=, or gan.labels(key, n) for any")
+        return None
+    if not classes:
+        raise GanxError("this GAN has no classes; leave label out")
+    label = jnp.asarray(label)
+    if jnp.issubdtype(label.dtype, jnp.floating) and label.shape == (n, classes):
+        return label
+    if not jnp.issubdtype(label.dtype, jnp.integer) or label.shape not in ((), (n,)):
+        raise GanxError(f"label is one class number or {n} of them, not {label.dtype} {list(label.shape)}")
+    if not isinstance(label, jax.core.Tracer) and label.is_fully_addressable and label.size:
+        low, high = np.min(label), np.max(label)
+        if low < 0 or high >= classes:
+            raise GanxError(f"there is no class {low if low < 0 else high}; this GAN knows 0 to {classes - 1}")
+    return jnp.broadcast_to(label.astype(jnp.int32), (n,))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -3,6 +3,7 @@
     DIR/ganx.json        what rebuilds the networks: family, module fields, data, versions
     DIR/generator/       variables (Orbax)
     DIR/discriminator/   variables, if there is one
+    DIR/live/            variables of the generator before averaging, if there are any: training goes on from them
 
 A training run's folder opens the same way: its `ganx.json` is of kind "run", and the newest checkpoint's averaged
 generator is taken. Nothing is ever executed from a file.
@@ -15,13 +16,12 @@ import json
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from ganx.errors import GanxError, one_line, unknown
 from ganx.gan import Gan
-from ganx.models import FAMILIES, make_gan, module_fields, module_from_fields
+from ganx.models import FAMILIES, init_discriminator, init_generator, make_gan, module_fields, module_from_fields
 
 FORMAT = 1
 MANIFEST = "ganx.json"
@@ -75,8 +75,16 @@ def read_manifest(directory: epath.PathLike) -> Manifest:
     return manifest
 
 
-def save(gan: Gan, directory: epath.PathLike, discriminator: tuple[Any, Any] | None = None) -> epath.Path:
-    """Writes a `Gan` (and a discriminator as `(module, variables)`) as a folder that `load` opens.
+def save(
+    gan: Gan, directory: epath.PathLike, discriminator: tuple[Any, Any] | None = None, live: Any = None
+) -> epath.Path:
+    """Writes a `Gan` as a folder that `load` opens.
+
+    Args:
+      gan: the generator, its averaged weights where there are any.
+      directory: a folder, made if need be.
+      discriminator: `(module, variables)`.
+      live: variables of the generator as it was being trained, for training to go on from.
 
     Raises:
       GanxError: the folder cannot be written, or already holds a GAN.
@@ -90,6 +98,8 @@ def save(gan: Gan, directory: epath.PathLike, discriminator: tuple[Any, Any] | N
     if discriminator is not None:
         save_tree(path / "discriminator", discriminator[1])
         fields = module_fields(discriminator[0])
+    if live is not None:
+        save_tree(path / "live", live)
     Manifest("gan", gan.spec.family, gan.spec.data, module_fields(gan.module), fields).write(path)
     return path
 
@@ -106,7 +116,7 @@ def load(path: epath.PathLike, family: str | None = None) -> Gan:
     if family is not None and manifest.family != family:
         raise GanxError(f"{path} holds a {manifest.family}, not a {family}; give a {family} checkpoint")
     module = module_from_fields(manifest.family, "generator", manifest.generator)
-    variables = _variables(directory, manifest, "generator", module, jnp.zeros((1, *module.latent_shape())))
+    variables = _variables(directory, manifest, "generator", _abstract(module))
     return make_gan(manifest.family, module, variables, manifest.data)
 
 
@@ -118,8 +128,21 @@ def load_discriminator(path: epath.PathLike) -> tuple[Any, Any]:
         raise GanxError(f"{path} was saved without a discriminator; use a training run or an import that has one")
     module = module_from_fields(manifest.family, "discriminator", manifest.discriminator)
     gan = module_from_fields(manifest.family, "generator", manifest.generator)
-    shape = make_gan(manifest.family, gan, _abstract(gan, jnp.zeros((1, *gan.latent_shape())))).spec.shapes[-1]
-    return module, _variables(directory, manifest, "discriminator", module, jnp.zeros((4, *shape)))
+    shape = make_gan(manifest.family, gan, _abstract(gan)).spec.shapes[-1]
+    like = jax.eval_shape(lambda key: init_discriminator(module, key, shape), jax.random.key(0))
+    return module, _variables(directory, manifest, "discriminator", like)
+
+
+def load_live(path: epath.PathLike) -> Any:
+    """Variables of the generator before averaging, as training left them; None where only the average was saved."""
+    directory = find(path)
+    manifest = read_manifest(directory)
+    like = _abstract(module_from_fields(manifest.family, "generator", manifest.generator))
+    if manifest.kind == "run":
+        params, stats = like["params"], {name: tree for name, tree in like.items() if name != "params"}
+        net = load_tree(_newest(directory), {"g": {"params": params, "stats": stats}}, "state")["g"]
+        return {"params": net["params"], **net["stats"]}
+    return load_tree(directory / "live", like) if (directory / "live").exists() else None
 
 
 def bundled() -> dict[str, epath.Path]:
@@ -169,13 +192,15 @@ def save_tree(path: epath.PathLike, tree: Any) -> None:
 def load_tree(path: epath.PathLike, like: Any, part: str | None = None) -> Any:
     """Reads a pytree of the shapes and dtypes of `like` to the first local device, or raises a `GanxError`.
 
-    `part` names one item of a run's checkpoint.
+    `part` names one item of a run's checkpoint, of which `like` may be a part again.
     """
     one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=one), like)
     try:
         if part:
-            return ocp.load_checkpointables(str(path), {part: like})[part]
+            partly = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
+            with ocp.Context(pytree_options=partly):
+                return ocp.load_checkpointables(str(path), {part: like})[part]
         return ocp.load(str(path), like)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GanxError(
@@ -183,12 +208,11 @@ def load_tree(path: epath.PathLike, like: Any, part: str | None = None) -> Any:
         ) from error
 
 
-def _abstract(module: Any, x: jax.Array) -> Any:
-    return jax.eval_shape(module.init, jax.random.key(0), x)
+def _abstract(generator: Any) -> Any:
+    return jax.eval_shape(lambda key: init_generator(generator, key), jax.random.key(0))
 
 
-def _variables(directory: epath.Path, manifest: Manifest, part: str, module: Any, x: jax.Array) -> Any:
-    like = _abstract(module, x)
+def _variables(directory: epath.Path, manifest: Manifest, part: str, like: Any) -> Any:
     if manifest.kind == "run":
         return load_tree(_newest(directory), like, part)
     return load_tree(directory / part, like)

@@ -15,11 +15,13 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_builds_and_a_step_has_the_right_shapes(path):
     config = load_config(path)
-    size = 64 if "64" in path.stem else 32
-    method = adversarial(config, SourceSpec("npz:x", (size, size, 3), (), {}, (), "", False))
+    size = next((n for n in (256, 128, 64) if path.stem.endswith(str(n))), 32)
+    labels = tuple("0123456789") if config.model.conditional else ()
+    method = adversarial(config, SourceSpec("npz:x", (size, size, 3), labels))
     state = jax.eval_shape(method.init, jax.random.key(0))
     images = jax.ShapeDtypeStruct((method.images, size, size, 3), "float32")
+    batch = {"image": images, "label": jax.ShapeDtypeStruct((method.images,), "int32")}
     due = dict.fromkeys(method.lazy, True)
-    after, metrics = jax.eval_shape(lambda s, x: method.step(s, {"image": x}, due), state, images)
+    after, metrics = jax.eval_shape(lambda s, b: method.step(s, b, due), state, batch)
     assert jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(lambda a: (a.shape, a.dtype), state)
     assert all(value.shape == () for value in metrics.values())

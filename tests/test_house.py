@@ -10,7 +10,7 @@ import ganx
 ROOT = Path(ganx.__file__).parent
 # from the ground up; what stands in one row must not import each other, packages apart
 FLOORS = [
-    {"errors"},
+    {"errors", "command"},
     {"gan", "pictures"},
     {"lens", "codes", "models", "data"},
     {"convert", "store"},

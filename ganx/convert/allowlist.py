@@ -1,4 +1,4 @@
-"""The names that a PyTorch pickle may use, and the plain data that stands in for each.
+"""The names that a checkpoint's pickle may use, and the plain data that stands in for each.
 
 Nothing here is imported from the file's side, and every other name is refused.
 """
@@ -9,18 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ganx.convert import tensors
-from ganx.convert.pickles import Stub, hashable
+from ganx.convert.modules import Module, Options, TfNetwork
+from ganx.convert.pickles import hashable
 from ganx.errors import GanxError
 
 
-class Opaque(Stub):
-    """An object that a checkpoint carries along and weights do not need, such as command-line arguments."""
-
-    def set_state(self, state: Any) -> None:
-        """Forgets it."""
-
-
-def globals_for(load_from_bytes: Callable[[bytes], Any]) -> dict[str, Callable[..., Any]]:
+def globals_for(load_from_bytes: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
     """The allow-list, as `module.name` to a function; `load_from_bytes` reads a container nested in bytes."""
     return {**_FIXED, "torch.storage._load_from_bytes": load_from_bytes}
 
@@ -56,6 +50,10 @@ def _parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
+def _forgotten(*_: Any) -> None:
+    """Something that a checkpoint carries along and weights do not need, such as the device that they were on."""
+
+
 def _not_callable(*_: Any) -> Any:
     raise GanxError("pickle calls a storage or array class directly, which no checkpoint does")
 
@@ -71,7 +69,13 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "_codecs.encode": _latin1,
     "builtins.set": _set,
     "__builtin__.set": _set,
-    "argparse.Namespace": Opaque,
+    "argparse.Namespace": Options,
+    "torch.device": _forgotten,
+    "torch_utils.persistence._reconstruct_persistent_obj": Module,
+    "dnnlib.EasyDict": _mapping,
+    "dnnlib.util.EasyDict": _mapping,
+    **{f"{module}.Network": TfNetwork for module in ("dnnlib.tflib.network", "tfutil", "network")},
+    **{f"numpy.{core}.numeric._frombuffer": tensors.numpy_frombuffer for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": tensors.numpy_scalar for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray._reconstruct": tensors.NumpyArray for core in ("core", "_core")},
     **{f"torch.{prefix}{name}": _not_callable for name in tensors.DTYPES for prefix in ("", "storage.")},

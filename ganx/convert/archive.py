@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
+from ganx.convert.bytestream import Bytes, mapped
 from ganx.errors import GanxError
 
 MAGIC = b"PK\x03\x04"
@@ -23,7 +26,8 @@ class Archive:
 
     def __init__(self, path: Path, compressed: bool) -> None:
         self._zip = zipfile.ZipFile(path)
-        self.size = path.stat().st_size
+        self._raw = mapped(path)
+        self.size = len(self._raw)
         self.members: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
             _check(info, compressed)
@@ -40,16 +44,35 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
-    def read(self, name: str) -> bytes:
-        """All bytes of a member, checked against its checksum."""
+    def read(self, name: str) -> Bytes:
+        """All bytes of a member, checked against its checksum; a view on the file where it is not compressed."""
         if name not in self.members:
             raise GanxError(f"it lacks the member {name[:80]!r}; download it again")
         info = self.members[name]
+        if info.compress_type == zipfile.ZIP_STORED:
+            return self._stored(info)
         with self._zip.open(info) as member:
             raw = member.read(info.file_size)  # never asks for more than promised, whatever the data inflate to
         if len(raw) != info.file_size:
             raise GanxError(f"its member {name[:80]!r} is cut short; download it again")
         return raw
+
+    def _stored(self, info: zipfile.ZipInfo) -> memoryview:
+        """What `zipfile` would read, without copying: after the member's own header, which names it again."""
+        at = info.header_offset
+        sizes = struct.unpack_from("<HH", self._raw, at + 26)  # of the name and of the extra field
+        start = at + 30 + sum(sizes)
+        name = bytes(self._raw[at + 30 : at + 30 + sizes[0]])
+        if self._raw[at : at + 4] != MAGIC or name != info.orig_filename.encode("utf-8" if _is_utf8(info) else "cp437"):
+            raise GanxError(f"its member {info.filename[:80]!r} is not where the index says; download it again")
+        data = self._raw[start : start + info.file_size]
+        if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+            raise GanxError(f"its member {info.filename[:80]!r} is damaged or cut short; download it again")
+        return data
+
+
+def _is_utf8(info: zipfile.ZipInfo) -> bool:
+    return bool(info.flag_bits & 0x800)
 
 
 def member_names(path: Path) -> list[str]:

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from ganx.convert.keymap import Entry, Tensors, Transform
+from ganx.convert.keymap import Entry, Plan, Source, Tensors, join
 from ganx.errors import GanxError
 from ganx.models.dcgan import Block, DcganDiscriminator, DcganGenerator
 
 NAME = "dcgan"
+LAYOUT = "pytorch-dcgan"
 
 
 class Layout(NamedTuple):
@@ -47,27 +47,25 @@ class Layer(NamedTuple):
     norm: str
 
 
-class Plan(NamedTuple):
-    """A module, an input that it accepts, and the key map that fills it."""
-
-    module: DcganGenerator | DcganDiscriminator
-    example: jax.ShapeDtypeStruct
-    entries: list[Entry]
-
-
-def generator_root(tensors: Tensors) -> str | None:
-    """The prefix under which a DCGAN generator lies, None if there is none."""
-    return next((root for root in _roots(tensors, GENERATORS) if not _reads_images(tensors, root)), None)
+def generator_roots(source: Source) -> list[str]:
+    """The prefixes of the state dicts that hold a DCGAN generator."""
+    tensors = source.tensors
+    found = [root for root in _roots(tensors, GENERATORS) if not _reads_images(tensors, root)]
+    return list(dict.fromkeys(_above(root) for root in found))
 
 
-def discriminator_root(tensors: Tensors) -> str | None:
-    """The prefix under which a DCGAN discriminator lies, None if there is none."""
-    return next((root for root in _roots(tensors, DISCRIMINATORS) if _reads_images(tensors, root)), None)
+def discriminator_root(source: Source) -> str | None:
+    """The prefix of the state dict that holds a DCGAN discriminator, None if there is none."""
+    tensors = source.tensors
+    return next((_above(root) for root in _roots(tensors, DISCRIMINATORS) if _reads_images(tensors, root)), None)
 
 
-def generator(tensors: Tensors, root: str) -> Plan:
+def generator(source: Source, root: str) -> Plan:
     """The generator that the tensors under `root` describe."""
-    layout, layers = GENERATORS[_last(root)], _layers(tensors, root)
+    tensors = source.tensors
+    within = [join(root, name) for name in GENERATORS]
+    body = next(body for body in within if _layers(tensors, body) and not _reads_images(tensors, body))
+    layout, layers = GENERATORS[_last(body)], _layers(tensors, body)
     if len(layers) < 2:
         raise GanxError("a DCGAN generator has two layers or more; this file has fewer")
     latent, features, blocks = layers[0].shape[0], layers[0].shape[0], []
@@ -79,13 +77,16 @@ def generator(tensors: Tensors, root: str) -> Plan:
         raise GanxError(f"the generator's images would have {features} channels; ganx draws 1 or 3")
     module = DcganGenerator(tuple(blocks), latent, layout.prior)
     names = zip(module.stage_names(), layers, blocks, strict=True)
-    entries = [e for stage, layer, b in names for e in _entries(stage, layer, conv if b.kind == "conv" else up)]
+    entries = [e for stage, layer, b in names for e in _entries(stage, layer, "conv" if b.kind == "conv" else "deconv")]
     return Plan(module, jax.ShapeDtypeStruct((1, latent), jnp.float32), entries)
 
 
-def discriminator(tensors: Tensors, root: str) -> Plan:
+def discriminator(source: Source, root: str) -> Plan:
     """The discriminator that the tensors under `root` describe; its last layer gives the logit."""
-    *layers, head = _layers(tensors, root)
+    tensors = source.tensors
+    within = [join(root, name) for name in DISCRIMINATORS]
+    body = next(body for body in within if _layers(tensors, body) and _reads_images(tensors, body))
+    *layers, head = _layers(tensors, body)
     if not layers or head.shape[0] != 1 or any(layer.shape[2:] != (4, 4) for layer in layers):
         raise GanxError("a DCGAN discriminator is 4 x 4 convolutions and one logit; this file holds another network")
     width = layers[-1].shape[0]
@@ -99,21 +100,11 @@ def discriminator(tensors: Tensors, root: str) -> Plan:
         norm=tuple(bool(layer.norm) for layer in layers),
         head_bias=head.bias,
     )
-    entries = [e for i, layer in enumerate(layers) for e in _entries(f"conv{i}", layer, conv)]
-    entries.append(Entry(f"{head.prefix}.weight", "params/kernel", lambda w: conv(w.reshape(1, width, side, side))))
+    entries = [e for i, layer in enumerate(layers) for e in _entries(f"conv{i}", layer, "conv")]
+    entries.append(Entry(f"{head.prefix}.weight", "params/kernel", f"reshape:1x{width}x{side}x{side}|conv"))
     if head.bias:
         entries.append(Entry(f"{head.prefix}.bias", "params/bias"))
     return Plan(module, jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32), entries)
-
-
-def up(weight: np.ndarray) -> np.ndarray:
-    """A transposed convolution `[in, out, k, k]` as the kernel `[k, k, in, out]` on the zero-inserted input."""
-    return weight.transpose(2, 3, 0, 1)[::-1, ::-1]
-
-
-def conv(weight: np.ndarray) -> np.ndarray:
-    """A convolution `[out, in, k, k]` as `[k, k, in, out]`."""
-    return weight.transpose(2, 3, 1, 0)
 
 
 def _block(layer: Layer, first: bool, features: int, activation: str) -> Block:
@@ -131,7 +122,7 @@ def _block(layer: Layer, first: bool, features: int, activation: str) -> Block:
     return Block(kind, leaving, size, layer.bias, bool(layer.norm), activation)
 
 
-def _entries(name: str, layer: Layer, transform: Transform) -> Iterator[Entry]:
+def _entries(name: str, layer: Layer, transform: str) -> Iterator[Entry]:
     yield Entry(f"{layer.prefix}.weight", f"params/{name}/kernel", transform)
     if layer.bias:
         yield Entry(f"{layer.prefix}.bias", f"params/{name}/bias")
@@ -167,6 +158,10 @@ def _reads_images(tensors: Tensors, root: str) -> bool:
     """A discriminator's first weight is `[out, 1 or 3, k, k]`, a generator's `[latent, many, k, k]`."""
     shape = _layers(tensors, root)[0].shape
     return len(shape) == 4 and shape[1] in (1, 3)
+
+
+def _above(root: str) -> str:
+    return root.rpartition(".")[0]
 
 
 def _module(key: str) -> str:

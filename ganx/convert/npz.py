@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 
 from ganx.convert import archive
 from ganx.convert.archive import Archive
+from ganx.convert.bytestream import Bytes, ByteStream
+from ganx.convert.keymap import Source
 from ganx.convert.tensors import from_bytes, is_shape
 from ganx.errors import GanxError
 
@@ -25,15 +26,15 @@ def recognises(path: Path, head: bytes) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def read(path: Path) -> Source:
     """Its arrays by name, read-only."""
     with Archive(path, compressed=True) as members:
-        return {name.removesuffix(".npy"): _array(members.read(name)) for name in members.members}
+        return Source({name.removesuffix(".npy"): _array(members.read(name)) for name in members.members})
 
 
-def _array(raw: bytes) -> np.ndarray:
+def _array(raw: Bytes) -> np.ndarray:
     """As `numpy.lib.format.read_array`, but a shape that the bytes cannot fill allocates nothing."""
-    stream = io.BytesIO(raw)
+    stream = ByteStream(raw)
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise GanxError(f"an array is in .npy version {version}; save it again with plain numbers")

@@ -2,18 +2,18 @@
 
 `pickle.Unpickler` imports what a file names, calls it, and trusts the sizes that the file states. This machine
 has no import to fall back to: a name is looked up in a table that the caller gives (`ganx.convert.allowlist`),
-and whatever is not there is refused by name. `pickletools.genops` decodes the opcodes; it never reads past the
-end of the stream, whatever length an opcode claims, and it copies only bytes that are really there.
+and whatever is not there is refused by name. `pickletools` decodes the arguments of opcodes; it never reads past the
+end of the stream, whatever length an opcode claims. Long runs of bytes are not even copied.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import pickletools
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import IO, Any, NamedTuple, cast
 
+from ganx.convert.bytestream import LONG, ByteStream
 from ganx.errors import GanxError
 
 # A StyleGAN2 checkpoint with both networks and an optimiser takes some 100,000 steps.
@@ -61,10 +61,12 @@ class Budget:
 
 _INTEGERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
 _TEXT = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
-_BYTES = {"SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
+_BYTES = {"SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _LITERALS = _INTEGERS | _TEXT | _BYTES | {"FLOAT", "BINFLOAT"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _IGNORED = frozenset({"PROTO", "FRAME"})
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+_LENGTHS = {"BINSTRING": 4, "BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8}  # bytes of the length before the bytes
 
 
 class Machine:
@@ -83,14 +85,12 @@ class Machine:
         self._outer: list[list[Any]] = []  # stacks below the open marks
         self._memo: dict[int, Any] = {}
 
-    def run(self, stream: io.BytesIO) -> Any:
+    def run(self, stream: ByteStream) -> Any:
         """The object that the pickle describes; leaves the stream after its end."""
-        for opcode, argument, _ in pickletools.genops(stream):
+        for name, argument in _decode(stream):
             self._budget.spend(steps=1)
-            if opcode.name == "STOP":
-                return self._pop()
-            self._step(opcode.name, argument)
-        raise GanxError("pickle ends too early")
+            self._step(name, argument)
+        return self._pop()
 
     def _step(self, name: str, argument: Any) -> None:
         if name in _LITERALS:
@@ -238,7 +238,7 @@ class Machine:
     def _op_reduce(self, _: Any) -> None:
         arguments, function = self._pop(tuple), self._pop(Global)
         for argument in arguments:  # a call pays for what it may copy
-            if isinstance(argument, str | bytes):
+            if isinstance(argument, str | bytes | memoryview):
                 self._budget.spend(size=len(argument))
             elif isinstance(argument, list | dict | tuple | set):
                 self._budget.spend(steps=len(argument))
@@ -256,6 +256,24 @@ class Machine:
         if self._persistent is None:
             raise GanxError("pickle refers to a storage where there is none")
         self._stack.append(self._persistent(self._pop()))
+
+
+def _decode(stream: ByteStream) -> Iterator[tuple[str, Any]]:
+    """The opcodes up to STOP, by name, each with its argument; leaves the stream after STOP."""
+    while (code := stream.read(1)) != b".":
+        if code not in _OPCODES:
+            raise GanxError("pickle ends too early or is damaged; download the file again")
+        opcode = _OPCODES[code]
+        if opcode.name in _LENGTHS:
+            yield opcode.name, _run_of_bytes(opcode.name, stream)
+        else:
+            yield opcode.name, opcode.arg.reader(cast(IO[bytes], stream)) if opcode.arg else None
+
+
+def _run_of_bytes(name: str, stream: ByteStream) -> Any:
+    """The bytes of an opcode; Python 2 wrote short texts and long arrays with the same one."""
+    raw = stream.take(int.from_bytes(stream.take(_LENGTHS[name]), "little"))
+    return bytes(raw).decode("latin-1") if name == "BINSTRING" and len(raw) < LONG else raw
 
 
 def hashable(key: Any) -> Hashable:

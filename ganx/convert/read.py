@@ -1,4 +1,4 @@
-"""`read_tensors`: any checkpoint container in, named numpy arrays out; nothing in the file is ever run."""
+"""`read_source`: any checkpoint container in, named numpy arrays out; nothing in the file is ever run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from ganx.convert import npz, safetensors, torch_legacy, torch_zip
+from ganx.convert import folder, h5, npz, plain_pickle, safetensors, torch_legacy, torch_zip
+from ganx.convert.keymap import Source
 from ganx.errors import GanxError
 
 # One module a container: NAME, recognises(path, head), read(path). The first that recognises a file reads it.
-CONTAINERS: tuple[ModuleType, ...] = (torch_zip, npz, safetensors, torch_legacy)
+CONTAINERS: tuple[ModuleType, ...] = (torch_zip, npz, safetensors, h5, torch_legacy, plain_pickle)
 HEAD = 16
 
 # What the standard library and numpy raise on malformed bytes. Anything else is a fault of ganx and shows.
@@ -38,31 +40,47 @@ MALFORMED = (
 )
 
 
-def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Every tensor of a checkpoint, by flat dotted name.
+def read_source(path: str | os.PathLike[str]) -> Source:
+    """Every tensor of a checkpoint, by flat dotted name, and the facts that stand beside them.
 
     The container is recognised by its content, never by the name of the file: PyTorch's zip and legacy formats,
-    `.npz` and safetensors. Neither PyTorch nor any name in the file is imported.
+    NVIDIA's `.pkl` from PyTorch and TensorFlow, safetensors, `.npz` and Keras `.h5`; or a folder with Hugging Face's
+    `config.json` and weights, or with `G_ema.pth`, `G.pth` and `D.pth`. No name in the file is ever imported.
 
     Returns:
-      arrays of the stored shape and dtype (bfloat16 from `ml_dtypes`), not to be written to: they may share memory.
+      arrays of the stored shape and dtype (bfloat16 from `ml_dtypes`), not to be written to: they may be views on the
+      file, which must stay as it is while they live.
 
     Raises:
       GanxError: the file is missing, damaged, of another kind, or asks for anything but plain numbers.
     """
     path = Path(path)
-    if not path.is_file():
-        raise GanxError(f"no checkpoint at {path}; give the path of a file")
     try:
-        arrays = _container(path).read(path)
+        if path.is_dir():
+            source = folder.joined({prefix: _read(file) for prefix, file in folder.files(path).items()}, {})
+        elif path.is_file():
+            source = _read(path)
+        else:
+            raise GanxError("no checkpoint there; give the path of a file or folder")
     except GanxError as error:
         raise GanxError(f"{path}: {error}") from error
     except MALFORMED as error:
         detail = " ".join(f"{type(error).__name__}: {error}".split())[:120]
         raise GanxError(f"{path}: damaged or cut short ({detail}); download it again") from error
-    if not arrays:
+    if not source.tensors:
         raise GanxError(f"{path}: it holds no tensors")
-    return arrays
+    return source
+
+
+def read_tensors(path: str | os.PathLike[str]) -> Mapping[str, np.ndarray]:
+    """The tensors of `read_source`."""
+    return read_source(path).tensors
+
+
+def _read(path: Path) -> Source:
+    source = _container(path).read(path)
+    facts = folder.config_beside(path)
+    return folder.joined({"": source}, facts) if facts else source
 
 
 def _container(path: Path) -> ModuleType:

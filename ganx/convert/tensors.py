@@ -10,6 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from ganx.convert.bytestream import Bytes
 from ganx.convert.pickles import Stub
 from ganx.errors import GanxError
 
@@ -38,7 +39,7 @@ class Storage:
     base: Storage | None = None  # for a view: the storage that it is part of, from `start` on
     start: int = 0
 
-    def fill(self, raw: bytes, start: int = 0) -> int:
+    def fill(self, raw: Bytes, start: int = 0) -> int:
         """Takes its numbers from `raw[start:]`, without copying; returns where they end."""
         end = start + self.numel * self.dtype.itemsize
         if end > len(raw):
@@ -119,13 +120,22 @@ class NumpyArray(Stub):
 
     def set_state(self, state: Any) -> None:
         _, shape, dtype, fortran, raw = state
-        if not isinstance(dtype, NumpyDtype) or not isinstance(raw, bytes | str) or not is_shape(shape):
+        if not isinstance(dtype, NumpyDtype) or not isinstance(raw, bytes | memoryview | str) or not is_shape(shape):
             raise GanxError("refused: a numpy array of something other than plain numbers")
         raw = raw.encode("latin-1") if isinstance(raw, str) else raw  # how Python 2 wrote bytes
         count = math.prod(shape)
         if len(raw) != count * dtype.dtype.itemsize:
             raise GanxError("a numpy array is longer or shorter than its shape")
         self.array = from_bytes(raw, dtype.dtype, count).reshape(shape, order="F" if fortran else "C")
+
+
+def numpy_frombuffer(raw: Any, dtype: Any, shape: Any, order: Any) -> NumpyArray:
+    """`numpy.core.numeric._frombuffer(buffer, dtype, shape, order)`: an array as pickle protocol 5 writes it."""
+    if order not in ("C", "F"):
+        raise GanxError("refused: a numpy array in an unknown order")
+    array = NumpyArray()
+    array.set_state((1, shape, dtype, order == "F", raw))
+    return array
 
 
 def numpy_scalar(dtype: Any, raw: Any) -> Any:
@@ -142,7 +152,7 @@ def is_shape(numbers: Any) -> bool:
     return all(type(n) is int and n >= 0 for n in numbers)
 
 
-def from_bytes(raw: bytes, dtype: np.dtype, count: int, start: int = 0) -> np.ndarray:
+def from_bytes(raw: Bytes, dtype: np.dtype, count: int, start: int = 0) -> np.ndarray:
     """`count` numbers out of `raw`, read-only and without copying (booleans aside); `raw` must hold them."""
     if count == 0:
         return np.empty(0, dtype)

@@ -7,41 +7,43 @@ its storages), then the bytes of each storage.
 from __future__ import annotations
 
 import functools
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganx.convert.allowlist import globals_for, storage_dtype
+from ganx.convert.bytestream import Bytes, ByteStream, mapped
 from ganx.convert.flatten import flatten
+from ganx.convert.keymap import Source
 from ganx.convert.pickles import Budget, Machine
 from ganx.convert.tensors import Storage
 from ganx.errors import GanxError
 
 NAME = "legacy PyTorch checkpoint"
-_MAGIC = 0x1950A86A20F9469CFC6C
+MAGIC = 0x1950A86A20F9469CFC6C
+_HEAD = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
 _PROTOCOL = 1001
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """Whether it starts like a binary pickle, a harmful one included: the machine then says what it names."""
-    return head[:1] == b"\x80" and head[1:2] <= b"\x05"
+    """Whether it starts with the magic number, pickled as `torch.save` does by default (see `plain_pickle`)."""
+    return head.startswith(_HEAD)
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def read(path: Path) -> Source:
     """Its tensors by dotted name; views on the bytes of the file."""
-    raw = path.read_bytes()
+    raw = mapped(path)
     return flatten(load(raw, Budget.for_file(len(raw))), limit=len(raw))
 
 
-def load(raw: bytes, budget: Budget) -> Any:
+def load(raw: Bytes, budget: Budget) -> Any:
     """The object in a legacy container, made of plain data, `Storage` and `Tensor`."""
-    stream = io.BytesIO(raw)
+    stream = ByteStream(raw)
     storages = _Storages()
     names = globals_for(functools.partial(load_nested, budget))
     machine = functools.partial(Machine, names, budget)
-    if machine().run(stream) != _MAGIC:
+    if machine().run(stream) != MAGIC:
         raise GanxError("a pickle, but not a PyTorch checkpoint")
     if machine().run(stream) != _PROTOCOL:
         raise GanxError("a legacy PyTorch checkpoint of an unknown version")
@@ -55,7 +57,7 @@ def load(raw: bytes, budget: Budget) -> Any:
 
 def load_nested(budget: Budget, raw: Any) -> Any:
     """`torch.storage._load_from_bytes`: the object in a legacy container inside another pickle."""
-    if not isinstance(raw, bytes):
+    if not isinstance(raw, bytes | memoryview):
         raise GanxError("a nested container is not made of bytes")
     if budget.nesting == 0:
         raise GanxError("containers are nested too deep; do not trust this file")
@@ -78,7 +80,7 @@ class _Storages:
             raise GanxError(f"storage {key[:40]!r} is described in two ways")
         return storage if view is None else storage.view(*view)
 
-    def fill(self, keys: Any, raw: bytes, position: int) -> None:
+    def fill(self, keys: Any, raw: Bytes, position: int) -> None:
         """Gives each storage its bytes: for every key an int64 count, then the numbers."""
         if not isinstance(keys, list) or len(set(map(str, keys))) != len(keys):
             raise GanxError("the list of storages is damaged")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import io
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ganx.convert import archive, torch_legacy
 from ganx.convert.allowlist import globals_for
 from ganx.convert.archive import Archive
+from ganx.convert.bytestream import ByteStream
 from ganx.convert.flatten import flatten
+from ganx.convert.keymap import Source
 from ganx.convert.pickles import Budget, Machine
 from ganx.convert.tensors import Storage
 from ganx.errors import GanxError
@@ -25,7 +24,7 @@ def recognises(path: Path, head: bytes) -> bool:
     return head.startswith(archive.MAGIC) and any(_is_pickle(name) for name in archive.member_names(path))
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def read(path: Path) -> Source:
     """Its tensors by dotted name; each storage is read once, and shared tensors share it."""
     with Archive(path, compressed=False) as members:
         roots = [name.removesuffix("data.pkl") for name in members.members if _is_pickle(name)]
@@ -40,7 +39,7 @@ def _is_pickle(name: str) -> bool:
 
 
 def _check_byte_order(members: Archive, name: str) -> None:
-    if name in members.members and members.read(name).strip() != b"little":
+    if name in members.members and bytes(members.read(name)).strip() != b"little":
         raise GanxError("it was saved on a big-endian machine, which ganx does not read; save it again elsewhere")
 
 
@@ -59,4 +58,4 @@ def _load(members: Archive, root: str) -> Any:
         return storage if view is None else storage.view(*view)
 
     names = globals_for(functools.partial(torch_legacy.load_nested, budget))
-    return Machine(names, budget, find).run(io.BytesIO(members.read(root + "data.pkl")))
+    return Machine(names, budget, find).run(ByteStream(members.read(root + "data.pkl")))

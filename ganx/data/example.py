@@ -55,6 +55,11 @@ class SourceSpec:
     licence: str = ""
     rendered: bool = False
 
+    @property
+    def classes(self) -> int:
+        """How many classes the labels tell apart; 0 if there are none."""
+        return len(self.labels)
+
 
 class Source(Protocol):
     """Random access to examples."""

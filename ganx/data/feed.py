@@ -10,6 +10,7 @@ sees what it would have seen.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
@@ -21,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ganx.data.example import Example, Source
+from ganx.data.example import Example, Source, SourceSpec
 from ganx.data.order import Order, local_rows, to_global
 from ganx.data.resident import fits, load
 from ganx.errors import GanxError, unknown
@@ -54,6 +55,7 @@ class Feed:
         threads: int,
         flip: bool,
         masks: bool,
+        labels: bool,
         process: tuple[int, int],
     ) -> None:
         self.source = source
@@ -62,10 +64,13 @@ class Feed:
         self.wait_seconds = 0.0
         self._rows = local_rows(batch, mesh, process)
         self._batch, self._seed, self._mesh, self._flip, self._masks = batch, seed, mesh, flip, masks
+        self._labels = labels
         self._order = Order(len(source), seed)
         self._readers = ThreadPoolExecutor(threads, "ganx-read") if residency == "stream" else None
         self._threads = threads
         self.constants = load(source, mesh, threads, masks) if residency == "device" else ()
+        if labels and isinstance(self.constants, Example):
+            _check_labels(source, self.constants)
         self._ahead = _Ahead(self._load)
 
     def batch(self, step: int) -> dict[str, Any]:
@@ -134,9 +139,9 @@ class Feed:
             return indices
         parts = list(self._readers.map(self.source.gather, np.array_split(indices, min(self._threads, len(indices)))))
         examples = parts[0] if len(parts) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-        return (
-            examples if self._masks else Example(examples.image, examples.label, examples.attrs, None, examples.index)
-        )
+        if self._labels:
+            _check_labels(self.source, examples)
+        return examples if self._masks else dataclasses.replace(examples, mask=None)
 
 
 def open_feed(
@@ -149,6 +154,7 @@ def open_feed(
     on_error: str = "fail",
     flip: bool = False,
     masks: bool = False,
+    labels: bool = False,
     process: tuple[int, int] | None = None,
 ) -> Feed:
     """Makes the feed of a training run.
@@ -164,6 +170,7 @@ def open_feed(
       on_error: "fail", or "skip" to replace pictures that cannot be decoded, see `PreparedSource`.
       flip: mirror half of the images, which half is drawn anew every epoch.
       masks: bring the masks too.
+      labels: refuse examples without a class label.
       process: (index, count) of this process; by default what JAX says.
 
     Raises:
@@ -177,12 +184,14 @@ def open_feed(
         source = source.skipping()
     if masks and not source.spec.masks:
         raise GanxError(f"{source.spec.name} has no masks; leave masks out")
+    if labels and not source.spec.classes:
+        raise no_classes(source.spec)
     if flip and len(source.spec.shape) != 3:
         raise GanxError(f"{source.spec.name} has points, not pictures, to flip; leave flip out")
     threads = threads or min(16, os.cpu_count() or 1)
     process = process or (jax.process_index(), jax.process_count())
     chosen = _choose(source, residency, mesh, masks)
-    return Feed(source, batch, seed, chosen, mesh, threads, flip, masks, process)
+    return Feed(source, batch, seed, chosen, mesh, threads, flip, masks, labels, process)
 
 
 def to_float(images: jax.Array) -> jax.Array:
@@ -201,6 +210,25 @@ def flip_coins(seed: int, index: jax.Array) -> jax.Array:
 def flip(images: jax.Array, flips: jax.Array) -> jax.Array:
     """Mirrors the images `[n, H, W, …]` whose `flips`, bool `[n]`, is set."""
     return jnp.where(flips.reshape(-1, *[1] * (images.ndim - 1)), images[:, :, ::-1], images)
+
+
+def no_classes(spec: SourceSpec) -> GanxError:
+    """What to say of a source without class labels, of which some are needed."""
+    if spec.attrs:
+        known = ", ".join(name for name, values in spec.attrs.items() if len(values) > 1)
+        return GanxError(f"{spec.name} has no class labels; choose an attribute with label=: {known}")
+    return GanxError(f"{spec.name} has no class labels; use a source that has some, or set model.conditional to False")
+
+
+def _check_labels(source: Source, examples: Example) -> None:
+    label = np.asarray(examples.label)
+    bad = (label < 0) | (label >= source.spec.classes)
+    if bad.any():
+        first = int(np.asarray(examples.index)[bad.argmax()])
+        raise GanxError(
+            f"example {first} of {source.spec.name} has no label among the {source.spec.classes} classes; "
+            "label it, leave it out, or set model.conditional to False"
+        )
 
 
 def _choose(source: Source, residency: str, mesh: Mesh | None, masks: bool) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -44,7 +44,7 @@ def build_generator(name: str, options: Mapping[str, Any]) -> Any:
 
 
 def build_discriminator(name: str, options: Mapping[str, Any]) -> Any:
-    """A family's standard discriminator module: `(images [n, H, W, C], train) -> logits [n]`."""
+    """A family's standard discriminator module: `(images [n, H, W, C], train, label [n]) -> logits [n]`."""
     return _build(name, "discriminator", options)
 
 
@@ -63,14 +63,39 @@ def module_from_fields(name: str, part: str, fields: Mapping[str, Any]) -> Any:
     return cls(**{k: _frozen(v) for k, v in fields.items()})
 
 
+def accepts(name: str, part: str, option: str) -> bool:
+    """Whether a family's standard "generator" or "discriminator" has an option of that name."""
+    found = family(name)
+    return option in _options(getattr(found, part), getattr(found, f"{part}_class"))
+
+
+def conditional_families() -> list[str]:
+    """Names of the families whose generators can be conditioned on classes."""
+    return [name for name in FAMILIES if accepts(name, "generator", "classes")]
+
+
+def example_label(module: Any, n: int) -> dict[str, jax.Array]:
+    """The keyword `label` for `n` samples of class 0; nothing for a network without classes."""
+    return {"label": jnp.zeros(n, jnp.int32)} if getattr(module, "classes", 0) else {}
+
+
+def init_generator(module: Any, key: jax.Array, n: int = 1) -> Any:
+    """Fresh variables of a generator; traceable. `n` is the size of the batch that passes through it."""
+    return module.init(key, jnp.zeros((n, *module.latent_shape())), **example_label(module, n))
+
+
+def init_discriminator(module: Any, key: jax.Array, shape: tuple[int, ...], n: int = 4) -> Any:
+    """Fresh variables of a discriminator of images of that shape; traceable."""
+    return module.init(key, jnp.zeros((n, *shape)), **example_label(module, n))
+
+
 def describe(name: str, module: Any, variables: Any, data: str = "") -> Spec:
     """The `Spec` of a generator, its shapes found without running it."""
     stages, classes = module.stage_names(), getattr(module, "classes", 0)
     z = jax.ShapeDtypeStruct((1, *module.latent_shape()), jnp.float32)
 
     def shapes(variables: Any, z: jax.Array) -> list[jax.Array]:
-        labels = {"label": jnp.zeros(1, jnp.int32)} if classes else {}
-        features, context = module.apply(variables, z, method="begin", **labels)
+        features, context = module.apply(variables, z, method="begin", **example_label(module, 1))
         outputs = []
         for stage in stages:
             features, context = module.apply(variables, (stage,), features, context, method="run")
@@ -90,18 +115,12 @@ def make_gan(name: str, module: Any, variables: Any, data: str = "") -> Gan:
 def init_gan(name: str, options: Mapping[str, Any], key: jax.Array) -> Gan:
     """A freshly initialised `Gan` of a family's standard network."""
     module = build_generator(name, options)
-    z = jnp.zeros((1, *module.latent_shape()))
-    labels = {"label": jnp.zeros(1, jnp.int32)} if getattr(module, "classes", 0) else {}
-    return make_gan(name, module, jax.jit(module.init)(key, z, **labels))
+    return make_gan(name, module, jax.jit(init_generator, static_argnums=(0, 2))(module, key, 1))
 
 
 def _build(name: str, part: str, options: Mapping[str, Any]) -> Any:
     build = getattr(family(name), part)
-    cls = getattr(family(name), f"{part}_class")
-    known = {p.name: p.default for p in inspect.signature(build).parameters.values()}
-    if "fields" in known:  # a builder that passes the rest on to the module
-        del known["fields"]
-        known |= {f.name: f.default for f in dataclasses.fields(cls) if f.name not in ("parent", "name", *known)}
+    known = _options(build, getattr(family(name), f"{part}_class"))
     for option, value in options.items():
         if option not in known:
             raise unknown(f"{name} {part} option", option, known)
@@ -109,6 +128,15 @@ def _build(name: str, part: str, options: Mapping[str, Any]) -> Any:
             kind = type(known[option]).__name__
             raise GanxError(f"the {name} {part} option {option} is of type {kind}, not {value!r}")
     return build(**options)
+
+
+def _options(build: Callable[..., Any], cls: type) -> dict[str, Any]:
+    """The options of a builder and their defaults, those included that it passes on to the module."""
+    known = {p.name: p.default for p in inspect.signature(build).parameters.values()}
+    if "fields" in known:
+        del known["fields"]
+        known |= {f.name: f.default for f in dataclasses.fields(cls) if f.name not in ("parent", "name", *known)}
+    return known
 
 
 def _frozen(value: Any) -> Any:

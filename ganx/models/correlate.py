@@ -21,10 +21,11 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from ganx.models import winograd
+
 Pads = tuple[tuple[int, int], tuple[int, int]]
 Size = tuple[int, int]
 
-_SMALL_MAP = 16  # positions up to which X is a matrix product on CPU, by measurement
 _DIMS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -51,14 +52,14 @@ def _aligned(*arrays: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def _correlate(x: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:
-    del size, window
+    if _minimal("forward", x, kernel, stride, pads, size, window):
+        return winograd.forward(x, kernel, stride)
     return jax.lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=_DIMS)
 
 
 def _in_x(y: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:
-    halving = (stride, pads, window) == (2, ((1, 1), (1, 1)), (4, 4)) and size == (2 * y.shape[1], 2 * y.shape[2])
-    if halving and y.shape[1] * y.shape[2] <= _SMALL_MAP and jax.default_backend() == "cpu":
-        return _spread(y, kernel)
+    if _minimal("in_x", y, kernel, stride, pads, size, window):
+        return winograd.in_x(y, kernel, stride)
     reach = [(n - 1) * stride + 1 for n in y.shape[1:3]]
     before = [k - 1 - low for k, (low, _) in zip(window, pads, strict=True)]
     around = [(b, n + k - 1 - r - b) for b, n, k, r in zip(before, size, window, reach, strict=True)]
@@ -68,30 +69,16 @@ def _in_x(y: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size: Siz
     )
 
 
-def _spread(y: jax.Array, kernel: jax.Array) -> jax.Array:
-    """X for 4 x 4 kernels, stride 2 and one zero a side, as one matrix product whose columns are then added up.
-
-    On XLA:CPU a third faster than the dilated convolution where maps are small and channels many.
-    """
-    n, h, w, o = y.shape
-    i = kernel.shape[2]
-    columns = jax.lax.dot_general(y.reshape(-1, o), kernel.reshape(-1, o), (((1,), (1,)), ((), ())))
-    # position 2m + t of the padded output, t = 2 * pair + parity, takes tap t of input m
-    rows = columns.reshape(n, h, w, 2, 2, 2, 2, i)
-    rows = jnp.pad(rows[:, :, :, 0], _after(1, 7)) + jnp.pad(rows[:, :, :, 1], _before(1, 7))
-    both = jnp.pad(rows[:, :, :, :, 0], _after(2, 6)) + jnp.pad(rows[:, :, :, :, 1], _before(2, 6))
-    return both.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * h + 2, 2 * w + 2, i)[:, 1:-1, 1:-1]
-
-
-def _after(axis: int, ndim: int) -> list[tuple[int, int]]:
-    return [(0, 1) if k == axis else (0, 0) for k in range(ndim)]
-
-
-def _before(axis: int, ndim: int) -> list[tuple[int, int]]:
-    return [(1, 0) if k == axis else (0, 0) for k in range(ndim)]
+def _minimal(operation: str, a: jax.Array, b: jax.Array, stride: int, pads: Pads, size: Size, window: Size) -> bool:
+    """Whether fewer products serve: on CPU, in float32 (accelerators have convolutions of their own)."""
+    i, o = (a.shape[3], b.shape[3]) if operation == "in_kernel" else b.shape[2:]
+    full = jax.default_backend() == "cpu" and a.dtype == b.dtype == jnp.float32
+    return full and winograd.serves(operation, stride, pads, window, size, i, o)
 
 
 def _in_kernel(x: jax.Array, y: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:
+    if _minimal("in_kernel", x, y, stride, pads, size, window):
+        return winograd.in_kernel(x, y, stride)
     reach = [(n - 1) * stride + 1 for n in y.shape[1:3]]
     around = [(low, r - n + k - 1 - low) for (low, _), r, n, k in zip(pads, reach, size, window, strict=True)]
     # samples are summed over, so they are the features of this convolution, and channels its batch

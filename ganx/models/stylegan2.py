@@ -1,4 +1,4 @@
-"""StyleGAN2 (Karras et al. 2020): generator with RGB skips, residual discriminator.
+"""StyleGAN2 (Karras et al. 2020) and StyleGAN2-ADA (Karras et al. 2020b): the generator.
 
 Parameters are stored raw, as drawn from N(0, 1); the equalised-learning-rate gains are applied when they are used.
 """
@@ -6,58 +6,33 @@ Parameters are stored raw, as drawn from N(0, 1); the equalised-learning-rate ga
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping as Named
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ganx.errors import GanxError
+from ganx.errors import GanxError, unknown
 from ganx.models import layers
 from ganx.models.family import Family
 from ganx.models.staged import Context, StagedGenerator, no_more_conditions
+from ganx.models.style import EMBEDDINGS, Conv, Dense, Mapping, checked_label
+from ganx.models.stylegan2_discriminator import StyleGan2Discriminator, discriminator
+from ganx.models.stylegan2_layers import activated, channels_at, check, clipped, dtype_at
 
 _normal = nn.initializers.normal(1.0)
-W_AVG_DECAY = 0.995
 
 
-def _channels(resolution: int, base: int, limit: int) -> int:
-    return min(base // resolution, limit)
+def prenormalised(kernel: jax.Array, styles: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A kernel `[k, k, i, o]` and styles `[n, i]` that demodulate to the same convolution and stay small on the way.
 
-
-class _Dense(nn.Module):
-    """Equalised linear layer: weight N(0, 1/lr_mul²), gain lr_mul/sqrt(fan_in), bias scaled by lr_mul."""
-
-    features: int
-    bias_init: float = 0.0
-    lr_mul: float = 1.0
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.normal(1.0 / self.lr_mul), (x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.constant(self.bias_init / self.lr_mul), (self.features,))
-        gain = self.lr_mul / math.sqrt(x.shape[-1])
-        return x @ (kernel * gain).astype(x.dtype) + (bias * self.lr_mul).astype(x.dtype)
-
-
-class _Mapping(nn.Module):
-    """z to w, truncated towards the running mean and repeated for every layer: `[n, layers, style]`."""
-
-    style: int
-    depth: int
-    layers: int
-
-    @nn.compact
-    def __call__(self, z: jax.Array, psi: jax.Array, train: bool) -> jax.Array:
-        x = layers.pixel_norm(z)
-        for i in range(self.depth):
-            x = layers.lrelu(_Dense(self.style, lr_mul=0.01, name=f"fc{i}")(x))
-        w_avg = self.variable("averages", "w_avg", jnp.zeros, (self.style,))
-        if train and not self.is_initializing():
-            w_avg.value = W_AVG_DECAY * w_avg.value + (1 - W_AVG_DECAY) * jax.lax.stop_gradient(x).mean(0)
-        ws = jnp.broadcast_to(x[:, None], (len(x), self.layers, self.style))
-        truncated = w_avg.value + psi[..., None] * (ws - w_avg.value)
-        return jnp.where(psi[..., None] == 1.0, ws, truncated)
+    Half precision would overflow otherwise (Karras et al. 2020b, appendix): each output channel of the kernel is
+    divided by its largest weight and by sqrt(fan in), each sample's styles by their largest.
+    """
+    most = jax.lax.stop_gradient(jnp.abs(kernel).max((0, 1, 2)))
+    loudest = jax.lax.stop_gradient(jnp.abs(styles).max(-1, keepdims=True))
+    return kernel / (most * math.sqrt(math.prod(kernel.shape[:3]))), styles / loudest
 
 
 class _Layer(nn.Module):
@@ -65,53 +40,82 @@ class _Layer(nn.Module):
 
     features: int
     resolution: int
-    up: bool
     index: int
     dtype: str
+    clamp: float
+    style_offset: float
+    noise: bool
 
     @nn.compact
-    def __call__(self, x: jax.Array | None, w: jax.Array, context: Context) -> jax.Array:
+    def __call__(
+        self, x: jax.Array | None, w: jax.Array, context: Context, below: jax.Array | None = None
+    ) -> jax.Array:
+        """`below` is what a residual connection adds, filtered to twice its size."""
         if x is None:  # the first layer starts from a learned constant
             const = self.param("const", _normal, (1, 4, 4, self.features))
-            x = jnp.broadcast_to(const, (len(w), *const.shape[1:])).astype(self.dtype)
-        kernel = self.param("kernel", _normal, (3, 3, x.shape[-1], self.features))
-        style = _Dense(x.shape[-1], bias_init=1.0, name="style")(w)
-        x = layers.modulated_conv(x.astype(self.dtype), kernel, style, up=self.up)
-        x = x + self._noise(len(w), context).astype(x.dtype)
+            x = jnp.broadcast_to(const, (len(w), *const.shape[1:]))
+        x = self._convolved(x.astype(self.dtype), w)
+        if self.noise:
+            x = x + self._noise(len(w), context).astype(x.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return layers.lrelu(x + bias.astype(x.dtype))
+        x = activated(x + bias.astype(x.dtype), self.clamp)
+        if below is None:
+            return x
+        skip = Conv(self.features, kernel=1, bias=False, name="skip")(below.astype(x.dtype))
+        return (x + layers.fir_up(skip)) * math.sqrt(0.5)
+
+    def _convolved(self, x: jax.Array, w: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", _normal, (3, 3, x.shape[-1], self.features))
+        style = Dense(x.shape[-1], bias_init=1.0 - self.style_offset, name="style")(w) + self.style_offset
+        if x.dtype != jnp.float32:
+            kernel, style = prenormalised(kernel, style)
+        return layers.modulated_conv(x, kernel, style, up=self.index % 2 == 1)
 
     def _noise(self, n: int, context: Context) -> jax.Array:
         shape = (self.resolution, self.resolution)
         const = self.variable("constants", "noise", lambda: jax.random.normal(self.make_rng("params"), shape))
         strength = self.param("noise_strength", nn.initializers.zeros, ())
-        if "noise" not in context:
-            return strength * const.value[None, :, :, None]
-        if context["noise"] is None:
+        given = context.get("noise", {})
+        if given is None:
             return jnp.zeros((1, 1, 1, 1))
+        if isinstance(given, dict):
+            return strength * given.get(f"layer{self.index}", const.value[None])[..., None]
         draw = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, self.index), shape))
-        return strength * draw(context["noise"])[..., None]
+        return strength * draw(given)[..., None]
 
 
 class _ToRgb(nn.Module):
+    """Modulated 1 x 1 convolution to an image, in float32 whatever the maps are in."""
+
     channels: int
+    clamp: float
+    style_offset: float
 
     @nn.compact
     def __call__(self, x: jax.Array, w: jax.Array) -> jax.Array:
         kernel = self.param("kernel", _normal, (1, 1, x.shape[-1], self.channels))
-        style = _Dense(x.shape[-1], bias_init=1.0, name="style")(w) / math.sqrt(x.shape[-1])
-        x = layers.modulated_conv(x.astype(jnp.float32), kernel, style, demodulate=False)
-        return x + self.param("bias", nn.initializers.zeros, (self.channels,))
+        style = Dense(x.shape[-1], bias_init=1.0 - self.style_offset, name="style")(w) + self.style_offset
+        x = layers.modulated_conv(x.astype(jnp.float32), kernel, style / math.sqrt(x.shape[-1]), demodulate=False)
+        return clipped(x + self.param("bias", nn.initializers.zeros, (self.channels,)), self.clamp)
 
 
 class StyleGan2Generator(StagedGenerator):
     """Stages `map`, then `layer0`, `rgb0`, `layer1`, `layer2`, `rgb1`, …, one rgb stage a resolution.
 
     After `map` the features are the style codes `[n, layers, style]` (W+), after `layerL` the feature maps, after
-    `rgbB` the image so far. Code l drives `layerL`; `rgbB` shares code 2B+1 with the next layer.
+    `rgbB` the image so far. Code l drives `layerL`; `rgbB` shares code 2B+1 with the next layer. Architectures "orig"
+    and "resnet" have the last rgb stage only; "resnet" adds what entered the first layer of a resolution to what
+    leaves the second, which is the features after it.
 
-    Fields: `resolution`, image `channels`, `latent` and `style` sizes, `mapping_layers`, `channel_base` and
-    `channel_max` (channels at resolution r are min(base/r, max)), compute `dtype` of the convolutions.
+    Fields:
+      resolution, channels: of the images; latent, style: sizes of z and w.
+      mapping_layers, mapping_width, mapping_lr_mul, w_avg_decay: of the mapping, see `ganx.models.style.Mapping`.
+      classes: 0 for none; embedding, embed_width: how a class joins z, see there too.
+      channel_base, channel_max, widths: channels at resolution r are min(base/r, max); or `widths`, from 4 pixels up.
+      architecture: "skip", "orig" or "resnet"; conv_clamp: what layers are clipped to, 0 for never.
+      layer_noise: whether layers have noise inputs; style_offset: what is added to the biases of the styles, which
+        start at 1 in all (1 where an imported checkpoint stores them without it).
+      dtype: what convolutions compute in; the `half_res` highest resolutions in `half_dtype`.
     """
 
     resolution: int
@@ -122,6 +126,19 @@ class StyleGan2Generator(StagedGenerator):
     channel_base: int = 32768
     channel_max: int = 512
     dtype: str = "float32"
+    classes: int = 0
+    embedding: str = "separate"
+    embed_width: int = 0
+    mapping_width: int = 0
+    mapping_lr_mul: float = 0.01
+    w_avg_decay: float = 0.995
+    architecture: str = "skip"
+    conv_clamp: float = 0.0
+    layer_noise: bool = True
+    style_offset: float = 0.0
+    half_res: int = 0
+    half_dtype: str = "bfloat16"
+    widths: tuple[int, ...] = ()
 
     @property
     def prior(self) -> str:
@@ -132,20 +149,35 @@ class StyleGan2Generator(StagedGenerator):
         return 2 * int(math.log2(self.resolution)) - 2
 
     def setup(self) -> None:
-        self.map = _Mapping(self.style, self.mapping_layers, self.num_layers())
+        self.map = Mapping(
+            style=self.style,
+            depth=self.mapping_layers,
+            layers=self.num_layers(),
+            width=self.mapping_width,
+            classes=self.classes,
+            embedding=self.embedding,
+            embed_width=self.embed_width,
+            w_avg_decay=self.w_avg_decay,
+            lr_mul=self.mapping_lr_mul,
+        )
         for index in range(self.num_layers() - 1):
             resolution = 4 * 2 ** ((index + 1) // 2)
-            width = _channels(resolution, self.channel_base, self.channel_max)
-            layer = _Layer(width, resolution, index % 2 == 1, index, self.dtype)
+            width = channels_at(resolution, self.channel_base, self.channel_max, self.widths)
+            dtype = dtype_at(resolution, self.resolution, self.dtype, self.half_res, self.half_dtype)
+            layer = _Layer(width, resolution, index, dtype, self.conv_clamp, self.style_offset, self.layer_noise)
             setattr(self, f"layer{index}", layer)
-        for block in range(self.num_layers() // 2):
-            setattr(self, f"rgb{block}", _ToRgb(self.channels))
+        for block in self._rgb_blocks():
+            setattr(self, f"rgb{block}", _ToRgb(self.channels, self.conv_clamp, self.style_offset))
+
+    def _rgb_blocks(self) -> range:
+        blocks = self.num_layers() // 2
+        return range(blocks) if self.architecture == "skip" else range(blocks - 1, blocks)
 
     def stage_names(self) -> tuple[str, ...]:
         names = ["map"]
         for index in range(self.num_layers() - 1):
             names.append(f"layer{index}")
-            if index % 2 == 0:
+            if index % 2 == 0 and index // 2 in self._rgb_blocks():
                 names.append(f"rgb{index // 2}")
         return tuple(names)
 
@@ -155,22 +187,38 @@ class StyleGan2Generator(StagedGenerator):
     def begin(
         self,
         z: jax.Array,
+        label: jax.Array | None = None,
         psi: float | jax.Array = 1.0,
         cutoff: int | None = None,
-        noise: str | jax.Array = "const",
+        noise: str | Named[str, jax.Array] | jax.Array = "const",
         **conditions: Any,
     ) -> tuple[jax.Array, Context]:
-        """Conditions: truncation `psi` on the first `cutoff` layers (all by default); `noise` is "const" (the stored
-        maps), "none", or a key that draws fresh noise for every sample."""
-        no_more_conditions("stylegan2", "psi, cutoff and noise", conditions)
+        """Conditions: a class `label` int32 `[n]`; truncation `psi` on the first `cutoff` layers (all by default);
+        `noise` is "const" (the stored maps), "none", a key that draws fresh noise for every sample, or maps
+        `[r, r]` or `[n, r, r]` by the name of a layer, the stored ones elsewhere."""
+        no_more_conditions("stylegan2", "label, psi, cutoff and noise", conditions)
         n, count = len(z), self.num_layers()
         below = jnp.arange(count) < (count if cutoff is None else cutoff)
         context: Context = {"psi": jnp.broadcast_to(jnp.where(below, psi, 1.0), (n, count))}
+        label = checked_label(label, self.classes, n)
+        if label is not None:
+            context["label"] = label
+        return z, context | self._noise_context(noise, n)
+
+    def _noise_context(self, noise: str | Named[str, jax.Array] | jax.Array, n: int) -> Context:
         if isinstance(noise, str):
             if noise not in ("const", "none"):
-                raise GanxError(f'noise is "const", "none" or a key from jax.random.key, not {noise!r}')
-            return z, context if noise == "const" else {**context, "noise": None}
-        return z, {**context, "noise": jax.random.split(noise, n)}
+                raise GanxError(f'noise is "const", "none", a key from jax.random.key or maps by layer, not {noise!r}')
+            return {} if noise == "const" else {"noise": None}
+        if not isinstance(noise, Named):
+            return {"noise": jax.random.split(noise, n)}
+        sides = {f"layer{i}": 4 * 2 ** ((i + 1) // 2) for i in range(self.num_layers() - 1)}
+        for name, given in noise.items():
+            if name not in sides:
+                raise unknown("layer with noise", name, sides)
+            if jnp.shape(given)[-2:] != (sides[name],) * 2 or jnp.ndim(given) not in (2, 3):
+                raise GanxError(f"noise at {name} is [n, {sides[name]}, {sides[name]}], not {list(jnp.shape(given))}")
+        return {"noise": {k: jnp.broadcast_to(v, (n, sides[k], sides[k])) for k, v in noise.items()}}
 
     def train_conditions(self, key: jax.Array) -> dict[str, Any]:
         return {"noise": key}
@@ -178,105 +226,58 @@ class StyleGan2Generator(StagedGenerator):
     def run_stage(self, name: str, features: jax.Array, context: Context, train: bool) -> tuple[jax.Array, Context]:
         stage = getattr(self, name)
         if name == "map":
-            psi = context["psi"]
-            return stage(features, psi, train), {k: v for k, v in context.items() if k != "psi"}
+            codes = stage(features, context.get("label"), context["psi"], train)
+            return codes, _without(context, "psi", "label")
         if name == "layer0":
             return stage(None, features[:, 0], context), {**context, "ws": features}
-        ws = context["ws"]
         if name.startswith("rgb"):
-            rgb = stage(features, ws[:, 2 * int(name[3:]) + 1])
-            image = layers.fir_up(context["image"]) + rgb if "image" in context else rgb
-            return image, {**{k: v for k, v in context.items() if k != "image"}, "x": features}
-        index = int(name[5:])
+            return self._rgb(stage, int(name[3:]), features, context)
+        return self._layer(stage, int(name[5:]), features, context)
+
+    def _rgb(self, stage: _ToRgb, block: int, features: jax.Array, context: Context) -> tuple[jax.Array, Context]:
+        image = stage(features, context["ws"][:, 2 * block + 1])
+        if "image" in context:
+            image = layers.fir_up(context["image"]) + image
+        return image, {**_without(context, "image"), "x": features}
+
+    def _layer(self, stage: _Layer, index: int, features: jax.Array, context: Context) -> tuple[jax.Array, Context]:
+        w = context["ws"][:, index]
+        if self.architecture == "orig":
+            return stage(features, w, context), context
+        if self.architecture == "resnet":
+            if index % 2 == 1:
+                return stage(features, w, context), {**context, "below": features}
+            return stage(features, w, context, context["below"]), _without(context, "below")
         if index % 2 == 1:  # the stage before was an rgb stage, whose features are the image
-            context = {**context, "image": features}
-            features = context.pop("x")
-        return stage(features, ws[:, index], context), context
+            features, context = context["x"], {**_without(context, "x"), "image": features}
+        return stage(features, w, context), context
 
     def style_matrices(self) -> dict[str, jax.Array]:
         stages = [f"layer{i}" for i in range(self.num_layers() - 1)] + [f"rgb{self.num_layers() // 2 - 1}"]
         return {stage: self.variables["params"][stage]["style"]["kernel"].T for stage in stages}
 
-
-class _Conv(nn.Module):
-    """Equalised convolution of the discriminator; `down` halves the size through the FIR filter."""
-
-    features: int
-    kernel: int = 3
-    down: bool = False
-    bias: bool = True
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        size = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = self.param("kernel", _normal, size) / math.sqrt(math.prod(size[:3]))
-        form = layers.blur_down_conv if self.down else layers.conv
-        x = form(x, kernel.astype(x.dtype))
-        if self.bias:
-            x = x + self.param("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
-        return x
+    def styles(self, codes: jax.Array) -> dict[str, jax.Array]:
+        """What modulates each stage (StyleSpace, Wu et al. 2020): `[n, channels]` by stage for codes
+        `[n, layers, style]`. Called through `apply`."""
+        found = {}
+        for name in self.stage_names()[1:]:
+            code = int(name[5:]) if name.startswith("layer") else 2 * int(name[3:]) + 1
+            affine = self.variables["params"][name]["style"]
+            found[name] = codes[:, code] @ affine["kernel"] / math.sqrt(self.style) + affine["bias"] + self.style_offset
+        return found
 
 
-class _ResidualDown(nn.Module):
-    features: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        skip = _Conv(self.features, kernel=1, bias=False, name="skip")(layers.fir_down(x))
-        x = layers.lrelu(_Conv(x.shape[-1], name="conv0")(x))
-        x = layers.lrelu(_Conv(self.features, down=True, name="conv1")(x))
-        return (x + skip) * math.sqrt(0.5)
-
-
-class _Head(nn.Module):
-    group: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        width = x.shape[-1]
-        x = layers.minibatch_stddev(x, self.group)
-        x = layers.lrelu(_Conv(width, name="conv")(x))
-        x = layers.lrelu(_Dense(width, name="fc")(x.reshape(len(x), -1)))
-        return _Dense(1, name="out")(x)[:, 0]
-
-
-class StyleGan2Discriminator(nn.Module):
-    """Residual discriminator. Fields as for the generator; `group` is the minibatch-stddev group size."""
-
-    resolution: int
-    channel_base: int = 32768
-    channel_max: int = 512
-    group: int = 4
-    dtype: str = "float32"
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Logits float32 `[n]` for images `[n, H, W, C]` in [-1, 1]."""
-        width = _channels(self.resolution, self.channel_base, self.channel_max)
-        x = layers.lrelu(_Conv(width, kernel=1, name="fromrgb")(x.astype(self.dtype)))
-        resolution = self.resolution
-        while resolution > 4:
-            width = _channels(resolution // 2, self.channel_base, self.channel_max)
-            x = _ResidualDown(width, name=f"b{resolution}")(x)
-            resolution //= 2
-        return _Head(self.group, name="b4")(x.astype(jnp.float32))
-
-
-def _check(resolution: int) -> None:
-    if resolution < 8 or resolution & (resolution - 1):
-        raise GanxError(f"a StyleGAN2's resolution is a power of two from 8 up, not {resolution}")
+def _without(context: Context, *names: str) -> Context:
+    return {name: value for name, value in context.items() if name not in names}
 
 
 def generator(resolution: int = 64, **fields: Any) -> StyleGan2Generator:
     """A generator; `fields` as in `StyleGan2Generator`."""
-    _check(resolution)
-    return StyleGan2Generator(resolution, **fields)
-
-
-def discriminator(resolution: int = 64, **fields: Any) -> StyleGan2Discriminator:
-    """A discriminator; `fields` as in `StyleGan2Discriminator`."""
-    _check(resolution)
-    return StyleGan2Discriminator(resolution, **fields)
+    module = StyleGan2Generator(resolution, **fields)
+    check(resolution, module.architecture, module.half_dtype, module.widths)
+    if module.embedding not in EMBEDDINGS:
+        raise GanxError(f"embedding is one of {', '.join(EMBEDDINGS)}, not {module.embedding!r}")
+    return module
 
 
 FAMILY = Family("stylegan2", StyleGan2Generator, StyleGan2Discriminator, generator, discriminator)

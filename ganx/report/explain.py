@@ -101,6 +101,7 @@ def describe(gan: Gan, seed: int) -> dict[str, Any]:
         "channels": spec.channels,
         "latent": list(spec.latent),
         "prior": spec.prior,
+        "classes": spec.classes,
         "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(gan.variables["params"])),
         "data": spec.data,
         "stages": {name: list(shape) for name, shape in gan.shapes.items()},

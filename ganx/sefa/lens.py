@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +13,9 @@ from ganx import codes
 from ganx.gan import Gan
 from ganx.lens import Chart, Figure, Inquiry, Section, Strips, register
 from ganx.sefa.edit import move
-from ganx.sefa.factorize import Directions, factorize
+from ganx.sefa.directions import Directions
+from ganx.sefa.factorize import factorize
+from ganx.sefa.weights import groups
 
 _SAMPLES, _STEPS, _PSI = 4, 9, 0.7
 _SIDE = 128  # larger pictures are averaged down to this many pixels
@@ -23,20 +28,25 @@ _LEAD = (
 )
 
 
+Paint = Callable[[jax.Array], np.ndarray]
+
+
 @register("sefa", order=40, title="Directions hidden in the weights (SeFa)")
 def sefa(gan: Gan, inquiry: Inquiry) -> Section:
     """Strips along the top directions, for all layers or, in a style-based family, for three groups of them."""
     key_samples, key_spread = jax.random.split(inquiry.key)
-    start = codes.encode_jit(gan, gan.latents(key_samples, _SAMPLES), _PSI)
-    cloud = np.asarray(codes.encode_jit(gan, gan.latents(key_spread, 256)))
+    label = gan.labels(key_samples, _SAMPLES)
+    start = codes.encode_jit(gan, gan.latents(key_samples, _SAMPLES), _PSI, label)
+    cloud = codes.encode_jit(gan, gan.latents(key_spread, 256), label=gan.labels(key_spread, 256))
+    cloud, paint = np.asarray(cloud), functools.partial(_paint, gan, label)
     figures: list[Figure] = []
     numbers: dict[str, dict] = {}
     arrays: dict[str, np.ndarray] = {}
     for name, layers in groups(gan).items():
         found = factorize(gan, layers)
         top = found.vectors[: 6 if codes.style_based(gan) else 8]
-        reach = _reach(gan, start[:2], top, found.layers, _spread(cloud, top))
-        pictures, control = _strips(gan, start, top, reach, found.layers)
+        reach = _reach(gan, paint, start[:2], top, found.layers, _spread(cloud, top))
+        pictures, control = _strips(gan, paint, start, top, reach, found.layers)
         change, random_change = _change(pictures), float(_change(control).mean())
         figures.append(_figure(name, pictures, reach, found, float(change.mean()), random_change))
         numbers[name] = {
@@ -50,15 +60,9 @@ def sefa(gan: Gan, inquiry: Inquiry) -> Section:
     return Section(_LEAD, (*figures, _spectrum(arrays)), numbers, arrays)
 
 
-def groups(gan: Gan) -> dict[str, str]:
-    """Layer ranges by name, as the authors group them: all, or bottom, middle and top."""
-    if not codes.style_based(gan):
-        return {"all": "all"}
-    count = codes.code_shape(gan)[0]
-    if count < 6:
-        return {"bottom": "0-1", "top": f"2-{count - 1}"}
-    middle = 5 if count > 6 else 3
-    return {"bottom": "0-1", "middle": f"2-{middle}", "top": f"{middle + 1}-{count - 1}"}
+def _paint(gan: Gan, label: jax.Array | None, moved: jax.Array) -> np.ndarray:
+    """Pictures of codes `[directions, samples, steps, *code]`, each sample of its own class."""
+    return codes.paint(gan, moved, _SIDE, None if label is None else label[: moved.shape[1], None])
 
 
 def _spread(cloud: np.ndarray, vectors: np.ndarray) -> float:
@@ -68,10 +72,12 @@ def _spread(cloud: np.ndarray, vectors: np.ndarray) -> float:
     return float((cloud @ vectors.T).std(0).mean())
 
 
-def _reach(gan: Gan, start: jax.Array, vectors: np.ndarray, layers: tuple[int, ...], spread: float) -> float:
+def _reach(
+    gan: Gan, paint: Paint, start: jax.Array, vectors: np.ndarray, layers: tuple[int, ...], spread: float
+) -> float:
     """How far to go so that pictures change visibly but stay pictures; a distance in the code."""
     amounts = np.concatenate([[0.0], spread * _SPREADS])
-    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers), _SIDE).astype(float)
+    pictures = paint(_moved(gan, start, vectors, amounts, layers)).astype(float)
     change = np.abs(pictures - pictures[:, :, :1]).mean((0, 1, 3, 4, 5)) / 127.5
     return float(np.interp(_CHANGE, np.maximum.accumulate(change), amounts))
 
@@ -82,13 +88,13 @@ def _moved(gan: Gan, start: jax.Array, vectors: np.ndarray, amounts: np.ndarray,
 
 
 def _strips(
-    gan: Gan, start: jax.Array, vectors: np.ndarray, reach: float, layers: tuple[int, ...]
+    gan: Gan, paint: Paint, start: jax.Array, vectors: np.ndarray, reach: float, layers: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pictures along the directions, and for comparison along as many random ones."""
     amounts = np.linspace(-reach, reach, _STEPS)
     random = np.linalg.qr(np.random.default_rng(0).normal(size=vectors.shape[::-1]))[0].T.astype(np.float32)
-    pictures = codes.paint(gan, _moved(gan, start, vectors, amounts, layers), _SIDE)
-    return pictures, codes.paint(gan, _moved(gan, start, random, amounts[[0, _STEPS // 2, -1]], layers), _SIDE)
+    pictures = paint(_moved(gan, start, vectors, amounts, layers))
+    return pictures, paint(_moved(gan, start, random, amounts[[0, _STEPS // 2, -1]], layers))
 
 
 def _change(pictures: np.ndarray) -> np.ndarray:

@@ -39,21 +39,33 @@ def default_config() -> ConfigDict:
                 "family": "dcgan",
                 "generator": {},  # options of the family's networks, beside resolution and channels
                 "discriminator": {},
+                "conditional": False,  # on the source's class labels (for a world choose them with ?label=ATTRIBUTE)
             },
+            "init": "",  # a saved, imported or bundled GAN to start from: G, D if there is one, fresh optimisers
             "dtype": "float32",  # what convolutions compute in: float32 or bfloat16
-            "batch": 64,  # global: all devices of all processes together
+            "batch": 64,  # of one update, global: all devices of all processes together
+            "accumulate": 1,  # parts that a batch is cut into, their gradients averaged: large batches in little memory
             "steps": 2000,
             "loss": "non_saturating",  # saturating, hinge, wasserstein, least_squares
             "share_fakes": True,  # G learns from the fakes D has just seen (DCGAN) or from fresh ones (StyleGAN2)
+            "fake_labels": "uniform",  # classes of fakes: drawn uniformly, or "data": those of the step's real images
             "d_steps": 1,  # discriminator updates a step, each on its own slice of the batch
             "r1": {"gamma": 0.0, "every": 16},  # gamma/2 E|grad D(real)|^2
             "gradient_penalty": {"weight": 0.0},  # WGAN-GP: weight E(|grad D(mix)| - 1)^2
             "drift": 0.0,  # weight of E D(real)^2 (PGGAN's 0.001 with WGAN-GP)
             "path_length": {"weight": 0.0, "every": 4, "shrink": 2},
             "style_mixing": 0.0,  # probability of a second style code (style-based families)
-            "g": {"lr": 2e-4, "b1": 0.5, "b2": 0.999, "eps": 1e-8},
-            "d": {"lr": 2e-4, "b1": 0.5, "b2": 0.999, "eps": 1e-8},
+            # what D sees passes a policy of ganx.training.ada ("" for none, "bgc") with probability p, which adapts
+            # every so many steps, by 1 in `kimg` thousand images (0: never), so that E[sign D(real)] reaches target
+            "augment": {"policy": "", "p": 0.0, "target": 0.6, "kimg": 500.0, "every": 4},
+            # orthogonal: strength of orthogonal regularisation (BigGAN's paper: 1e-4)
+            "g": {"lr": 2e-4, "b1": 0.5, "b2": 0.999, "eps": 1e-8, "orthogonal": 0.0},
+            "d": {"lr": 2e-4, "b1": 0.5, "b2": 0.999, "eps": 1e-8, "orthogonal": 0.0},
+            "clean_gradients": False,  # 0 for NaN and 1e5 for infinities in gradients (StyleGAN2-ADA)
             "ema_kimg": 1.0,  # half-life of the averaged generator, in thousands of images; 0 turns it off
+            "ema_rampup": 0.0,  # at most this share of the images seen so far (StyleGAN2-ADA: 0.05); 0 for no ramp
+            "ema_start": 0,  # steps before which the averaged generator is a copy (BigGAN: 20000)
+            "ema_buffers": "average",  # batch statistics: average (BigGAN) or copy
             "steps_per_call": 1,  # steps in one dispatch; more than 1 hides the host on accelerators
             "log_every": 10,
             "sample_every": 500,

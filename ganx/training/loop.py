@@ -5,28 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import signal
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 from etils import epath
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ganx.data import Feed, open_feed, open_source
+from ganx.data import Feed, Source, SourceSpec, open_feed, open_source
 from ganx.errors import GanxError, unknown
 from ganx.models import module_fields
 from ganx.store import Manifest, absolute, writable_folder
+from ganx.training import growing
 from ganx.training.adversarial import adversarial
 from ganx.training.checkpoints import Checkpoints
 from ganx.training.logs import Journal, LateMetrics, Progress, duration, say
-from ganx.training.mesh import check_batch, make_mesh, replicated
-from ganx.training.method import Method
+from ganx.training.mesh import make_mesh, replicated
+from ganx.training.method import Method, Span
 from ganx.training.program import Program
+from ganx.training.samples import Sampler
+from ganx.training.stopping import StopSignal
 
 METHODS: dict[str, Callable[..., Method]] = {"adversarial": adversarial}
 _MAY_CHANGE = ("steps", "steps_per_call", "log_every", "sample_every", "samples", "checkpoint_every", "keep")
@@ -59,84 +58,132 @@ def train(config: ConfigDict, workdir: epath.PathLike, mesh: Mesh | None = None)
     """
     workdir, mesh = absolute(workdir), make_mesh() if mesh is None else mesh
     source = open_source(config.data.source)
-    method = _method(config)(config, source.spec, mesh)
-    check_batch(config.batch, mesh)
-    data = config.data
-    feed = open_feed(source, method.images, config.seed, data.residency, mesh, on_error=data.on_error, flip=data.flip)
+    spans = _spans(config, source.spec, mesh)
     _claim(workdir, config)
     first = jax.process_index() == 0
     with Checkpoints(workdir, config.keep) as checkpoints, StopSignal() as stop:
-        state = _start(method, config, mesh, checkpoints)
+        state = _start(spans[0].method, config, mesh, checkpoints)
         start = int(state.step)
         journal = Journal(workdir, writes=first)
-        _introduce(config, source.spec.licence, feed, mesh, method, state, start)
-        if start == 0:
-            _write_manifest(workdir, config, source.spec, method, state)
-        progress = Progress(start, config.steps, method.images, shows=first)
+        progress = Progress(start, config.steps, spans[0].method.images, shows=first)
+        session = _Session(workdir, config, source, mesh, checkpoints, journal, progress, stop)
         try:
-            step = _steps(config, method, feed, mesh, state, start, checkpoints, journal, progress, stop)
+            step = _steps(session, spans, state, start)
         finally:
             progress.close()
             journal.close()
-            feed.close()
     if step < config.steps and first:
         say(f"stopped at step {step} and saved; run the same command to go on")
     return Run(workdir, step, step >= config.steps)
 
 
-def _steps(
-    config: ConfigDict,
-    method: Method,
-    feed: Feed,
-    mesh: Mesh,
-    state: Any,
-    start: int,
-    checkpoints: Checkpoints,
-    journal: Journal,
-    progress: Progress,
-    stop: StopSignal,
-) -> int:
+def _spans(config: ConfigDict, data: SourceSpec, mesh: Mesh) -> list[Span]:
+    """The methods of a run and the steps that each is for: one, but for progressive growing."""
+    if config.method not in METHODS:
+        raise unknown("method", config.method, METHODS)
+    if "growing" not in config:
+        return [Span(METHODS[config.method](config, data, mesh))]
+    phases = growing.methods(config, data, mesh)
+    return [Span(method, phase.start, phase.stop, phase.images // phase.batch) for phase, method in phases]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Session:
+    """What all spans of a run share."""
+
+    workdir: epath.Path
+    config: ConfigDict
+    source: Source
+    mesh: Mesh
+    checkpoints: Checkpoints
+    journal: Journal
+    progress: Progress
+    stop: StopSignal
+
+
+def _steps(session: _Session, spans: list[Span], state: Any, start: int) -> int:
     """From `start` to the end or to a signal; returns the step reached, which is on disk."""
-    program = Program(method, feed, mesh, _on_compiled(config, mesh, progress))
-    sampler = Sampler(method, feed, config, mesh, journal)
-
-    def record(at: int, values: Mapping[str, float]) -> None:
-        _check_finite(at, values, checkpoints.latest)
-        journal.metrics(at, {**values, **progress.speed(at), "data_wait_s": feed.wait_seconds})
-        progress.show(values)
-
-    step, late = start, LateMetrics(record)
-    if step == 0:
-        sampler.reals()
-    while step < config.steps and not stop.requested(step):
-        count = min(config.steps_per_call, config.steps - step)
-        state, metrics = program(state, step, count)
-        step += count
-        progress.update(step)
-        if _passes(step, count, config.log_every):
-            late.push(step, metrics)
-        if _passes(step, count, config.sample_every):
-            sampler.fakes(state, step)
-        if _passes(step, count, config.checkpoint_every) and step < config.steps:
-            _save(checkpoints, method, state, step, late, metrics)
-    if step:
-        if step > start:
-            _save(checkpoints, method, state, step, late, metrics)
-        checkpoints.wait()
-        sampler.fakes(state, step)
+    step, steps = start, session.config.steps
+    for span in (span for span in spans if span.stop is None or span.stop > start):
+        with _feed(session, span.method) as feed:
+            run, end = _Running(session, span, feed), min(steps, span.stop or steps)
+            if step == 0:
+                run.reals()
+            if step == start:
+                _begin(session, feed, span.method, state, start)
+            state, step = run.until(end, state, step)
+            if step >= steps or step < end:
+                run.finish(state, step, start)
+                break
     return step
+
+
+def _feed(session: _Session, method: Method) -> Feed:
+    config, data = session.config, session.config.data
+    options = {"on_error": data.on_error, "flip": data.flip, "labels": method.labels}
+    return open_feed(session.source, method.images, config.seed, data.residency, session.mesh, **options)
+
+
+class _Running:
+    """One span of a run: its program, its feed, and what is written on the way."""
+
+    def __init__(self, session: _Session, span: Span, feed: Feed):
+        config, mesh, self._session = session.config, session.mesh, session
+        self._method, self._feed = span.method, feed
+        announce = _on_compiled(config, mesh, session.progress)
+        self._program = Program(span.method, feed, mesh, announce, ahead=span.batches - span.start)
+        self._sampler = Sampler(span.method, feed, config, mesh, session.journal)
+        self._late = LateMetrics(self._record)
+        self._metrics: Any = {}
+
+    def until(self, end: int, state: Any, step: int) -> tuple[Any, int]:
+        """Runs up to step `end`, or to a signal."""
+        config = self._session.config
+        while step < end and not self._session.stop.requested(step):
+            count = min(config.steps_per_call, end - step)
+            state, self._metrics = self._program(state, step, count)
+            step += count
+            self._session.progress.update(step)
+            if _passes(step, count, config.log_every):
+                self._late.push(step, self._metrics)
+            if _passes(step, count, config.sample_every):
+                self._sampler.fakes(state, step)
+            if _passes(step, count, config.checkpoint_every) and step < config.steps:
+                self._save(state, step)
+        self._late.flush()
+        return state, step
+
+    def reals(self) -> None:
+        """Writes a sheet of real images, which shows that there are any."""
+        self._sampler.reals()
+
+    def finish(self, state: Any, step: int, start: int) -> None:
+        """Leaves everything on disk."""
+        if step > start:
+            self._save(state, step)
+        if step:
+            self._session.checkpoints.wait()
+            self._sampler.fakes(state, step)
+
+    def _save(self, state: Any, step: int) -> None:
+        """Saves, but only a state whose metrics are known to be finite."""
+        if self._metrics:
+            self._late.push(step, self._metrics)
+        self._late.flush()
+        method = self._method
+        self._session.checkpoints.save(step, state, method.gan(state).variables, method.critic(state)[1])
+
+    def _record(self, at: int, values: Mapping[str, float]) -> None:
+        session = self._session
+        _check_finite(at, values, session.checkpoints.latest)
+        waited = self._feed.wait_seconds
+        session.journal.metrics(at, {**values, **session.progress.speed(at), "data_wait_s": waited})
+        session.progress.show(values)
 
 
 def _passes(step: int, count: int, every: int) -> bool:
     """Whether one of the last `count` steps was a multiple of `every`."""
     return every > 0 and step // every > (step - count) // every
-
-
-def _save(checkpoints: Checkpoints, method: Method, state: Any, step: int, late: LateMetrics, metrics: Any) -> None:
-    """Saves, but only a state whose metrics are known to be finite."""
-    late.push(step, metrics)
-    late.flush()
-    checkpoints.save(step, state, method.gan(state).variables, method.critic(state)[1])
 
 
 def _check_finite(step: int, values: Mapping[str, float], saved: int | None) -> None:
@@ -149,73 +196,12 @@ def _check_finite(step: int, values: Mapping[str, float], saved: int | None) -> 
             )
 
 
-class Sampler:
-    """Sample sheets: a fixed set of latents through the averaged generator, and once the real images."""
-
-    def __init__(self, method: Method, feed: Feed, config: ConfigDict, mesh: Mesh, journal: Journal):
-        self._journal, self._feed = journal, feed
-        self._key = jax.random.fold_in(jax.random.key(config.seed), 0x5A)
-        self._sample = jax.jit(
-            lambda state, key: method.sample(state, key, config.samples), out_shardings=replicated(mesh)
-        )
-        self._reals = jax.jit(
-            lambda constants, batch: feed.materialise(constants, batch)["image"],
-            out_shardings=replicated(mesh),
-        )
-        self._count = config.samples
-
-    def fakes(self, state: Any, step: int) -> None:
-        """Writes `samples/fakes-STEP.png`."""
-        self._journal.images("fakes", step, np.asarray(self._sample(state, jax.random.clone(self._key))))
-
-    def reals(self) -> None:
-        """Writes `samples/reals-0.png`, what the discriminator sees."""
-        images = self._reals(self._feed.constants, self._feed.batch(0))
-        self._journal.images("reals", 0, np.asarray(images)[: self._count])
-
-
-class StopSignal:
-    """Turns SIGTERM and the first Ctrl-C into a request that the loop answers by saving and leaving.
-
-    On a pod JAX itself watches for SIGTERM, so that all processes stop at the same step.
-    """
-
-    def __enter__(self) -> StopSignal:
-        self._asked = False
-        self._old = {}
-        if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._old[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, _: Any) -> None:
-        if self._asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self._asked = True
-
-    def requested(self, step: int) -> bool:
-        """Whether to stop before this step; all processes of a pod get the same answer."""
-        if jax.process_count() == 1:
-            return self._asked
-        return multihost_utils.reached_preemption_sync_point(step)
-
-
-def _method(config: ConfigDict) -> Callable[..., Method]:
-    if config.method not in METHODS:
-        raise unknown("method", config.method, METHODS)
-    return METHODS[config.method]
-
-
 def _start(method: Method, config: ConfigDict, mesh: Mesh, checkpoints: Checkpoints) -> Any:
-    """A fresh state, or the last one saved, replicated over the mesh."""
+    """A fresh state (or one that starts from trained weights), or the last one saved, replicated over the mesh."""
     init = jax.jit(method.init, out_shardings=replicated(mesh))
     key = jax.random.key(config.seed)
     if checkpoints.latest is None:
-        return init(key)
+        return method.start(init(key)) if method.start else init(key)
     like = jax.tree.map(lambda s: s.update(sharding=replicated(mesh)), jax.eval_shape(init, key))
     state = checkpoints.restore(like)
     if jax.process_index() == 0:
@@ -224,7 +210,7 @@ def _start(method: Method, config: ConfigDict, mesh: Mesh, checkpoints: Checkpoi
 
 
 def _claim(workdir: epath.Path, config: ConfigDict) -> None:
-    """Makes the folder this run's own: writable, and with the same configuration if it holds a run already."""
+    """Sees to it that the folder can be this run's: writable, and of the same configuration if it holds a run."""
     writable_folder(workdir)
     path, now = workdir / "config.json", json.loads(config.to_json_best_effort())
     if path.exists():
@@ -236,8 +222,6 @@ def _claim(workdir: epath.Path, config: ConfigDict) -> None:
                     f"{workdir} holds a run with {name}={old}, this one has {new}; "
                     "choose another --workdir, or the same value to go on"
                 )
-    if jax.process_index() == 0:
-        path.write_text(json.dumps(now, indent=1) + "\n")
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -247,25 +231,21 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _write_manifest(workdir: epath.Path, config: ConfigDict, data: Any, method: Method, state: Any) -> None:
-    if jax.process_index() == 0:
-        gan, critic = method.gan(state), method.critic(state)[0]
-        Manifest(
-            "run",
-            gan.spec.family,
-            data.name,
-            module_fields(gan.module),
-            module_fields(critic),
-            licence=data.licence,
-        ).write(workdir)
-
-
-def _introduce(
-    config: ConfigDict, licence: str, feed: Feed, mesh: Mesh, method: Method, state: Any, start: int
-) -> None:
-    """Says what is about to run, and on what."""
+def _begin(session: _Session, feed: Feed, method: Method, state: Any, start: int) -> None:
+    """Once all that was asked for is there: says what is about to run, and writes down what the folder holds."""
     if jax.process_index():
         return
+    _introduce(session.config, feed, session.mesh, method, state, start)
+    now = json.loads(session.config.to_json_best_effort())
+    (session.workdir / "config.json").write_text(json.dumps(now, indent=1) + "\n")
+    if start == 0:
+        gan, critic, data = method.gan(state), method.critic(state)[0], feed.source.spec
+        fields = module_fields(gan.module), module_fields(critic)
+        Manifest("run", gan.spec.family, data.name, *fields, licence=data.licence).write(session.workdir)
+
+
+def _introduce(config: ConfigDict, feed: Feed, mesh: Mesh, method: Method, state: Any, start: int) -> None:
+    """Says what is about to run, and on what."""
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
     gan = method.gan(state)
     devices = mesh.devices.flat
@@ -275,7 +255,9 @@ def _introduce(
         f"({count(gan.variables['params']) / 1e6:.2f} M parameters) on {mesh.size} x "
         f"{devices[0].device_kind}{hosts}: steps {start} to {config.steps}, {config.batch} images each"
     )
+    licence = feed.source.spec.licence
     note = f"; {licence}" if licence else ""
+    note += f"; {gan.spec.classes} classes" if gan.spec.classes else ""
     say(f"data: {config.data.source}, {len(feed.source):,} images, {feed.residency}{note}")
 
 

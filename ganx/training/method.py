@@ -28,6 +28,9 @@ class Method:
       critic: `state -> (module, variables)`, the discriminator that is saved beside the generator.
       images: images that one step takes from the feed.
       lazy: parts of the step that run only every so many steps, by name.
+      labels: whether every example must have a class label.
+      start: what a new run does with its fresh state before the first step, such as putting trained weights into it;
+        called outside of jit. None for nothing.
     """
 
     init: Callable[[jax.Array], State]
@@ -37,3 +40,20 @@ class Method:
     critic: Callable[[State], tuple[Any, Any]]
     images: int
     lazy: Mapping[str, int] = field(default_factory=dict)
+    labels: bool = False
+    start: Callable[[State], State] | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """A method and the steps of a run that it is for.
+
+    Attributes:
+      start, stop: from `start` up to but not including `stop`; None for as long as the run lasts.
+      batches: which batch of the feed comes first.
+    """
+
+    method: Method
+    start: int = 0
+    stop: int | None = None
+    batches: int = 0

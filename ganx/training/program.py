@@ -23,14 +23,17 @@ class Program:
 
     On an accelerator there is one program, whose lazy parts are branches. On CPU, where XLA runs convolutions
     badly inside a branch, there is one program for each combination of lazy parts, and the host picks it.
+    Step k takes the feed's batch k + `ahead`.
     """
 
-    def __init__(self, method: Method, feed: Feed, mesh: Mesh, compiled: Callable[[float, float], None]):
-        self._method, self._feed, self._mesh, self._announce = method, feed, mesh, compiled
+    def __init__(
+        self, method: Method, feed: Feed, mesh: Mesh, compiled: Callable[[float, float], None], ahead: int = 0
+    ):
+        self._method, self._feed, self._mesh, self._announce, self._ahead = method, feed, mesh, compiled, ahead
         self._programs: dict[tuple[Due, ...], Any] = {}
 
     def __call__(self, state: Any, step: int, count: int) -> tuple[Any, Metrics]:
-        batches = tuple(self._feed.batch(step + i) for i in range(count))
+        batches = tuple(self._feed.batch(step + self._ahead + i) for i in range(count))
         plan = tuple(self._due(step + i) for i in range(count))
         if plan not in self._programs:
             self._programs[plan] = self._compile(plan, state, batches)

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 Tree = Any
@@ -36,7 +35,8 @@ class State:
     """All that the next step needs.
 
     `key` never changes: every draw folds it with `step`. `ema` is the averaged generator as whole variables.
-    `last` holds the latest value of each lazy penalty, `path_mean` the running mean path length.
+    `last` holds the latest value of each lazy penalty, `path_mean` the running mean path length, `ada` the state of
+    the augmentation's controller, () without augmentation.
     """
 
     step: jax.Array
@@ -46,25 +46,14 @@ class State:
     ema: Tree
     path_mean: jax.Array
     last: dict[str, jax.Array]
+    ada: Any = ()
 
 
 jax.tree_util.register_dataclass(Net, ["params", "stats", "opt"], [])
-jax.tree_util.register_dataclass(State, ["step", "key", "g", "d", "ema", "path_mean", "last"], [])
+jax.tree_util.register_dataclass(State, ["step", "key", "g", "d", "ema", "path_mean", "last", "ada"], [])
 
 
 def new_net(variables: Tree, optimiser: optax.GradientTransformation) -> Net:
     """A network about to be trained."""
     stats = {k: v for k, v in variables.items() if k != "params"}
     return Net(variables["params"], stats, optimiser.init(variables["params"]))
-
-
-def average(ema: Tree, now: Tree, decay: float | jax.Array) -> Tree:
-    """Exponential moving average of parameters and batch statistics; other collections are copied.
-
-    Kept in float32 whatever the networks compute in: a bfloat16 average with a decay near 1 would never move.
-    """
-
-    def blend(old: Tree, new: Tree) -> Tree:
-        return optax.incremental_update(new, old, jnp.asarray(1 - decay, jnp.float32))
-
-    return {k: blend(ema[k], v) if k in ("params", "batch_stats") else v for k, v in now.items()}

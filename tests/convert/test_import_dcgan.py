@@ -219,8 +219,9 @@ def test_half_precision_weights_become_float32(tmp_path):
 
 def test_the_summary_lists_every_tensor(tmp_path):
     imported = import_checkpoint(handmade.save_zip(tmp_path / "g.pth", _example_generator()))
-    head, _, title, first, *rest = summary_table(imported).splitlines()
+    head, layout, _, title, first, *rest = summary_table(imported).splitlines()
     assert head == "dcgan: 32 x 32 x 3, latent 5 (normal), stages s0, s1, s2, rgb"
+    assert layout == "layout pytorch-dcgan"
     assert title.split() == ["tensor", "becomes", "shape", "dtype"]
     assert first.split() == ["main.0.weight", "params/s0/kernel", "5", "x", "8", "x", "4", "x", "4", "float32"]
     assert len(rest) + 1 == len(imported.table) == 4 + 3 * 4

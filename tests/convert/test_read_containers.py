@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import handmade
 import ml_dtypes
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from ganx import GanxError
-from ganx.convert import read_tensors
+from ganx.convert import read_source, read_tensors
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 
@@ -108,6 +109,7 @@ def test_names_are_joined_and_the_rest_left_out(tmp_path):
     path = handmade.zip_container(tmp_path / "z", value, {"0": one.tobytes(), "1": (2 * one).tobytes()})
     found = read_tensors(path)
     assert {key: array.tolist() for key, array in found.items()} == {"model.a.b": [1, 1], "list.1": [2, 2]}
+    assert read_source(path).facts == {"step": 3, "args.lr": None}
 
 
 def test_numpy_values(tmp_path):
@@ -164,6 +166,42 @@ def test_reading_imports_no_torch(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
 
 
+def _nvidia(path, arrays):
+    return handmade.save_nvidia(path, {"G": handmade.module("G", arrays)})
+
+
+def _tensorflow(path, arrays):
+    return handmade.save_tensorflow(path, *[handmade.tf_network(arrays)] * 3)
+
+
+def _safetensors(path, arrays):
+    path.write_bytes(handmade.safetensors_bytes(arrays, dict.fromkeys(arrays, "F32")))
+    return path
+
+
+def _npz(path, arrays):
+    np.savez(path.with_suffix(".npz"), **arrays)
+    return path.with_suffix(".npz")
+
+
+@pytest.mark.parametrize(
+    "save",
+    [handmade.save_zip, handmade.save_legacy, _nvidia, _tensorflow, _safetensors, _npz],
+    ids=lambda f: f.__name__,
+)
+def test_reading_maps_the_file_and_copies_nothing(tmp_path, save):
+    path = save(tmp_path / "a", {f"w{i}": np.full((1 << 10, 1 << 8), i, np.float32) for i in range(4)})
+    read_source(path)
+    tracemalloc.start()
+    try:
+        found = read_source(path).tensors
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert {float(array[-1, -1]) for array in found.values()} == {0.0, 1.0, 2.0, 3.0}
+    assert peak < path.stat().st_size / 20
+
+
 @pytest.mark.parametrize("raw", [b"", b"<html>Quota exceeded</html>", b"PK\x03\x04", bytes(100)])
 def test_not_a_checkpoint(tmp_path, raw):
     (tmp_path / "a.pt").write_bytes(raw)
@@ -172,9 +210,10 @@ def test_not_a_checkpoint(tmp_path, raw):
 
 
 def test_missing_file_and_folder(tmp_path):
-    for path in (tmp_path / "none.pt", tmp_path):
-        with pytest.raises(GanxError, match="no checkpoint at"):
-            read_tensors(path)
+    with pytest.raises(GanxError, match="no checkpoint there"):
+        read_tensors(tmp_path / "none.pt")
+    with pytest.raises(GanxError, match="this folder holds none of"):
+        read_tensors(tmp_path)
 
 
 def test_the_shipped_file_and_its_twin_agree(shared):

@@ -10,8 +10,8 @@ import pytest
 from ganx.data import open_source
 from ganx.training import default_config
 from ganx.training.adversarial import build_game
+from ganx.training.averaging import Averaging
 from ganx.training.players import Players
-from ganx.training.state import average
 
 LAZY = {"r1": False, "path_length": False}
 
@@ -81,7 +81,7 @@ def test_the_average_follows_its_half_life(spec, images):
     beta = 0.5 ** (8 / 50)
     expected = jax.tree.map(lambda old, new: beta * old + (1 - beta) * new, state.g.params, after.g.params)
     chex.assert_trees_all_close(after.ema["params"], expected, atol=1e-6)
-    assert game.ema_decay == pytest.approx(beta)
+    assert float(game.averaging.decay(0)) == pytest.approx(beta)
 
 
 def test_no_average_means_the_generator_itself(spec, images):
@@ -181,8 +181,8 @@ def test_style_mixing_replaces_layers_from_a_cutoff_on():
 def test_average_copies_what_is_no_parameter():
     ema = {"params": jnp.zeros(2), "batch_stats": jnp.zeros(2), "averages": jnp.zeros(2), "constants": jnp.ones(2)}
     now = {name: value + 1 for name, value in ema.items()}
-    new = average(ema, now, 0.75)
-    np.testing.assert_allclose(new["params"], 0.25)
-    np.testing.assert_allclose(new["batch_stats"], 0.25)
+    new = Averaging(batch=2, kimg=0.002 / np.log2(4 / 3))(ema, now, step=0)  # three quarters are left
+    np.testing.assert_allclose(new["params"], 0.25, rtol=1e-5)
+    np.testing.assert_allclose(new["batch_stats"], 0.25, rtol=1e-5)
     assert (new["averages"] == 1).all()
     assert (new["constants"] == 2).all()

@@ -174,7 +174,7 @@ def get_config():
     ],
 )
 def test_another_configuration_in_the_same_folder_is_refused(tiny, tmp_path, mesh, monkeypatch, change, words):
-    monkeypatch.setattr(loop, "_steps", lambda *args: 0)  # claiming the folder is enough
+    monkeypatch.setattr(loop._Running, "until", lambda self, end, state, step: (state, step))  # beginning is enough
     train(tiny, tmp_path, mesh)
     tiny.update(change)
     with pytest.raises(ganx.GanxError, match=words):

@@ -56,6 +56,7 @@ class Digits(PictureWorld):
         "style": ("flat", "stroke"),
         "background": ("cyan", "yellow", "white", "silver", "salmon"),
     }
+    LABEL: ClassVar[str] = "number"
     LABELS: ClassVar[tuple[str, ...]] = NUMBERS
     CLASSES: ClassVar[tuple[str, ...]] = ("background", "outline", "digit")
     OBJECTS: ClassVar[dict[str, tuple[str, ...]]] = {"style": ("outline",)}
@@ -88,10 +89,6 @@ class Digits(PictureWorld):
         if self.jitter:
             values["jitter"] = self.jitter * jnp.clip(jax.scipy.special.ndtri(u[len(RANGES) :]), -4, 4)
         return values
-
-    def label(self, params: Params) -> jax.Array:
-        """The number, int32 `[n]`."""
-        return params.attrs["number"]
 
     def layers(self, attrs: Scalars, values: Scalars, pixels: tuple[jax.Array, jax.Array]) -> list[Layer]:
         """Ground, outline and digit."""

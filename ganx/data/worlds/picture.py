@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganx.data.example import Example
+from ganx.data.example import Example, SourceSpec
 from ganx.data.worlds import options, oracle, painter, priors
 from ganx.data.worlds.base import Params, World, compiled
 from ganx.data.worlds.painter import Layer
@@ -35,11 +35,15 @@ class PictureWorld(World):
       drop: mask classes, or objects with all their classes, that the train split never shows.
       max_area: largest share of the picture that an object of a class may cover in the train split; an
         example where it covers more is drawn without that object.
+      label: the attribute whose values are the class labels, instead of the world's own.
     """
 
     PALETTE: ClassVar[oracle.Colours]
     OBJECTS: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Attributes that say whether something is there (value 0: it is not), with the classes they paint."""
+    LABEL: ClassVar[str] = ""
+    """The attribute whose values are `LABELS`, the class labels unless `label` names another."""
+
     size: int = 64
     edges: str = "hard"
     prior: Tables = ()
@@ -47,6 +51,7 @@ class PictureWorld(World):
     balance: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     max_area: tuple[tuple[str, float], ...] = ()
+    label: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,6 +64,8 @@ class PictureWorld(World):
         self._settle("drop", options.names("class", self.drop, (*self.CLASSES[1:], *self.OBJECTS)))
         removable = [part for parts in self.OBJECTS.values() for part in parts]
         self._settle("max_area", options.numbers("max_area", self.max_area, removable))
+        if self.label and self.label not in self.ATTRS:
+            raise unknown("attribute", self.label, self.ATTRS)
         self.table  # noqa: B018  (refuses an impossible prior here rather than in the first batch)
 
     @property
@@ -113,11 +120,18 @@ class PictureWorld(World):
           An `Example` with image uint8 `[n, R, R, 3]` and mask uint8 `[n, R, R]`.
         """
         image, mask = painter.unpack(jax.vmap(self._paint)(params.attrs, params.values))
-        return Example(image, self.label(params), params.attrs, mask, params.index)
+        return Example(image, self.labels(params), params.attrs, mask, params.index)
 
-    def label(self, params: Params) -> jax.Array:
-        """Class label of each example, int32 `[n]`: -1, unless the world has classes."""
-        return jnp.full_like(params.index, -1)
+    @property
+    def spec(self) -> SourceSpec:
+        """What is known without drawing an example."""
+        spec = super().spec
+        return dataclasses.replace(spec, labels=self.ATTRS[self.label]) if self.label else spec
+
+    def labels(self, params: Params) -> jax.Array:
+        """Class label of each example, int32 `[n]`: -1 where there are no classes."""
+        name = self.label or self.LABEL
+        return params.attrs[name] if name else jnp.full_like(params.index, -1)
 
     def counterfactual(self, params: Params, name: str, value: Any) -> Params:
         """The same examples with one attribute changed and all else kept.

@@ -30,7 +30,7 @@ def stages(gan: Gan, inquiry: Inquiry) -> Section:
     """Feature maps of the most telling filters, the image so far, and statistics of every stage."""
     largest = max(math.prod(shape) for shape in gan.spec.shapes)
     count = int(np.clip(_BUDGET // largest, _SHOWN, _DRAWN))
-    features = _features(gan, gan.latents(inquiry.key, count))
+    features = _features(gan, gan.latents(inquiry.key, count), gan.labels(inquiry.key, count))
     seen = {name: np.asarray(features[name]) for name in gan.stages}  # jit returns a dict in another order
     images = {name: to_uint8(seen[name][:_SHOWN]) for name in gan.stages if name.startswith("rgb")}
     maps = {name: x for name, x in seen.items() if x.ndim == 4 and name not in images}
@@ -46,7 +46,7 @@ def stages(gan: Gan, inquiry: Inquiry) -> Section:
 
 
 @jax.jit
-def _features(gan: Gan, z: jax.Array) -> dict[str, jax.Array]:
+def _features(gan: Gan, z: jax.Array, label: jax.Array | None) -> dict[str, jax.Array]:
     """Features after every stage, maps averaged down to at most `_LIMIT` pixels a side."""
     seen: dict[str, jax.Array] = {}
 
@@ -54,7 +54,7 @@ def _features(gan: Gan, z: jax.Array) -> dict[str, jax.Array]:
         seen[name] = _pool(x.astype(jnp.float32)) if x.ndim == 4 else x
         return x
 
-    gan(z, edits={name: functools.partial(tap, name) for name in gan.stages})
+    gan(z, label=label, edits={name: functools.partial(tap, name) for name in gan.stages})
     return seen
 
 

@@ -49,7 +49,8 @@ def truth(gan: Gan, inquiry: Inquiry) -> Section | None:
     world = _world(gan, inquiry.source)
     if world is None:
         return None
-    fakes = codes.paint(gan, codes.encode_jit(gan, gan.latents(inquiry.key, inquiry.samples)))
+    z, label = gan.latents(inquiry.key, inquiry.samples), gan.labels(inquiry.key, inquiry.samples)
+    fakes = codes.paint(gan, codes.encode_jit(gan, z, label=label), label=label)
     reals = world.gather(np.arange(inquiry.samples)).image
     counts = {"world": count(world, reals), "generated": count(world, fakes)}
     shares = {name: x.shares for name, x in counts.items()}

@@ -21,9 +21,11 @@ _PSI = 0.7
 def walk(gan: Gan, inquiry: Inquiry) -> Section:
     """Closed loops through random codes, as films and as strips."""
     z = gan.latents(inquiry.key, _LOOPS * _STOPS)
-    stops = codes.encode_jit(gan, z, _PSI).reshape(_LOOPS, _STOPS, *codes.code_shape(gan))
+    label = gan.labels(inquiry.key, _LOOPS)  # a loop stays within its class
+    labels = None if label is None else label.repeat(_STOPS)
+    stops = codes.encode_jit(gan, z, _PSI, labels).reshape(_LOOPS, _STOPS, *codes.code_shape(gan))
     path = _loop(stops, codes.slerp if _is_round(gan) else codes.lerp)
-    frames = codes.paint(gan, path, limit=128)
+    frames = codes.paint(gan, path, limit=128, label=None if label is None else label[:, None])
     steps = step_sizes(frames)
     lead = (
         "Between any two codes lie others, and what they draw should change smoothly from one into the other. "

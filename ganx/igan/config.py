@@ -1,0 +1,64 @@
+"""Configurations of interpretability training: `config.igan`, beside all that adversarial training has."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from ganx.igan.method import NAME
+from ganx.igan.rules import PARTS
+from ganx.training.config import default_config
+
+
+def igan_config() -> ConfigDict:
+    """Every knob, with the paper's values where it gives any (those of BigGAN) and what sections 5 and 6 leave open."""
+    config = default_config()
+    with config.unlocked():
+        config.igan = {
+            "stage": "",  # where to cut the generator; "" for the last layer of the paper's size
+            "rectify": False,  # put a ReLU after that stage: needed where its features can be negative
+            "groups": 24,  # C
+            "every": 50,  # T: GAN steps for each update
+            "updates": 0,  # no more than so many updates; 0 for no such limit
+            "recover": 0,  # GAN steps before the first update
+            "settle": 0,  # GAN steps after the last one
+            "reset_d": False,  # start with a fresh discriminator, as the paper does for BigGAN
+            "latents": 0,  # N of the energy and of Langevin sampling; 0 for config.batch
+            **{name: dataclasses.asdict(kind()) for name, kind in PARTS.items()},
+        }
+    config.method = NAME  # importing it has made the method known to the loop
+    return config
+
+
+def paper_biggan() -> ConfigDict:
+    """The paper's BigGAN as far as it is described: 24 groups, T = 50, the discriminator trained from scratch."""
+    config = igan_config()
+    config.model.family = "biggan"
+    config.igan.partition.normalize = "none"
+    config.igan.rectify = True  # block outputs are sums: the paper says nothing of BigGAN here
+    config.igan.reset_d = True
+    return config
+
+
+def paper_stylegan() -> ConfigDict:
+    """The paper's StyleGAN as far as it is described: 24 groups, T = 100, G and D trained jointly, a ReLU inserted."""
+    config = igan_config()
+    config.model.family = "stylegan"
+    config.igan.partition.normalize = "none"
+    config.igan.rectify = True
+    config.igan.every = 100
+    config.igan.lambda3.horizon = 1000.0
+    config.igan.guidance.lambda2 = 0.05
+    return config
+
+
+def stabilise(config: ConfigDict) -> ConfigDict:
+    """The switches that keep features alive and groups effective (ours)."""
+    igan = config.igan
+    igan.partition.normalize = "rms"
+    igan.weights.mle_limit = 0.5
+    igan.guidance.clip = 5.0
+    igan.langevin.clip_score = 50.0
+    igan.langevin.steps = 8
+    return config

@@ -1,0 +1,85 @@
+"""Edits of features at a cut: pure functions for `Gan(..., edits={stage: edit})`, channel by channel.
+
+`channels` is a bool array `[m]`: the filters that an edit touches. All others keep their bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from ganx.errors import GanxError
+from ganx.gan import Edit
+
+
+def select(labels: jax.Array, groups: Sequence[int] | int) -> jax.Array:
+    """The filters of some groups, bool `[m]`: s_j = 1[q_j in S] (paper, Modifying visual concepts)."""
+    return jnp.isin(labels, jnp.asarray(groups, jnp.int32))
+
+
+def check_groups(groups: Sequence[int], count: int) -> tuple[int, ...]:
+    """The groups as given, if all exist.
+
+    Raises:
+      GanxError: a group that is not one of 0 to `count` - 1.
+    """
+    for group in groups:
+        if not 0 <= group < count:
+            raise GanxError(f"no group {group}: this partition has groups 0 to {count - 1}")
+    return tuple(groups)
+
+
+def swap(donor: jax.Array, channels: jax.Array) -> Edit:
+    """Channels from another image's features `[n, h, w, m]`: f' = (1 - s) f_a + s f_b (paper)."""
+    return lambda features: jnp.where(channels, donor, features)
+
+
+def blend(donor: jax.Array, channels: jax.Array, amount: jax.Array | float) -> Edit:
+    """Channels part of the way to another image's: nothing at `amount` 0, `swap` at 1 (ours)."""
+
+    def edit(features: jax.Array) -> jax.Array:
+        mixed = (1 - amount) * features + amount * donor
+        return jnp.where(channels, mixed.astype(features.dtype), features)
+
+    return edit
+
+
+def erase(channels: jax.Array) -> Edit:
+    """Channels set to zero (ours)."""
+    return lambda features: jnp.where(channels, jnp.zeros_like(features), features)
+
+
+def move(channels: jax.Array, down: jax.Array | int, right: jax.Array | int) -> Edit:
+    """Channels translated by whole positions, zeros moving in (the paper claims part moving without saying how).
+
+    `down` and `right` may be traced, so that many moves are one `vmap`.
+    """
+    return lambda features: jnp.where(channels, _shift(_shift(features, down, 1), right, 2), features)
+
+
+def collage(donor: jax.Array, mask: jax.Array) -> Edit:
+    """Feature collaging (Suzuki et al. 2018), a baseline: all channels, but only inside a mask.
+
+    Args:
+      donor: features `[n, h, w, m]`.
+      mask: in [0, 1], `[h, w]` or `[n, h, w]`, at the cut's size (see `mask_at`).
+    """
+    return lambda features: ((1 - mask[..., None]) * features + mask[..., None] * donor).astype(features.dtype)
+
+
+def mask_at(mask: jax.Array, side: int) -> jax.Array:
+    """Masks `[..., H, W]` of images averaged down to `[..., side, side]`: the part of each position that is inside."""
+    *lead, height, width = mask.shape
+    if height % side or width % side:
+        raise GanxError(f"a mask of {height} x {width} does not divide into {side} x {side} positions")
+    blocks = jnp.asarray(mask, jnp.float32).reshape(*lead, side, height // side, side, width // side)
+    return blocks.mean((-3, -1))
+
+
+def _shift(features: jax.Array, by: jax.Array | int, axis: int) -> jax.Array:
+    size = features.shape[axis]
+    source = jnp.arange(size) - by
+    inside = ((source >= 0) & (source < size)).reshape((size,) + (1,) * (features.ndim - 1 - axis))
+    return jnp.where(inside, jnp.roll(features, by, axis), jnp.zeros_like(features))

@@ -1,0 +1,196 @@
+"""Tables 2 and 4 without people: how well groups of filters stand for the parts of a world (paper, Experiments).
+
+Groups are matched to parts by their effect on one half of the pairs, and measured on the other half.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ganx.data.worlds import PictureWorld
+from ganx.gan import Activation, Gan
+from ganx.igan import locality as local
+from ganx.igan.cut import Cut
+from ganx.igan.edits import collage, mask_at, select, swap
+from ganx.igan.effects import effect_share, group_effects, groups_of
+from ganx.igan.filters import filter_stats
+from ganx.igan.similarity import exclusivity, own_parts, purity, similarity
+from ganx.igan.truth import grown, part_masks, part_names
+
+OTHERS = 3  # images that the donor must be told from (paper, table 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class PartScore:
+    """How well one part is moved from a donor into another image; see `locality` for the measures.
+
+    Attributes:
+      groups: that stand for the part.
+      mean, median, ratio: locality in its three aggregations, lower is better.
+      transfer, approach: how far the part changed, and how near to the donor's it came; 1 is best.
+      choice: share of the pairs whose donor is told from three others by the part; by chance 0.25.
+      pairs: that counted for locality.
+    """
+
+    groups: tuple[int, ...]
+    mean: float
+    median: float
+    ratio: float
+    transfer: float
+    approach: float
+    choice: float
+    pairs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What is known of one grouping of one generator's filters; NaN where a measure means nothing.
+
+    Attributes:
+      parts: by name of the part.
+      effect_share: share of a group's effect that falls into its best part.
+      exclusivity, within, between: see `similarity`.
+      purity: share of filters that are most active in the part of most filters of their group.
+      dead: filters that never fire.
+    """
+
+    parts: dict[str, PartScore]
+    effect_share: float = np.nan
+    exclusivity: float = np.nan
+    within: float = np.nan
+    between: float = np.nan
+    purity: float = np.nan
+    dead: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Images and donors. A pytree.
+
+    Attributes:
+      a, b: what crosses the cut, `n` samples each.
+      before, donor: their images `[n, H, W, C]`.
+      masks: parts of `before`, bool `[n, parts, H, W]`.
+      both: where the part is in either of the two, a little larger: what a swap may change (ours).
+    """
+
+    a: Activation
+    b: Activation
+    before: jax.Array
+    donor: jax.Array
+    masks: jax.Array
+    both: jax.Array
+
+    def __getitem__(self, index: slice) -> Pairs:
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+jax.tree_util.register_dataclass(Pairs, ["a", "b", "before", "donor", "masks", "both"], [])
+
+
+@functools.partial(jax.jit, static_argnames=("cut", "world", "pairs", "grow"))
+def draw_pairs(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, pairs: int, grow: int = 1) -> Pairs:
+    """Pairs of unrelated images with their true parts; `grow` pixels of tolerance around a part."""
+    act = cut.lower(gan, gan.latents(key, 2 * pairs), label=gan.labels(key, 2 * pairs))
+    images = cut.upper(gan, act)
+    masks = part_masks(world, images)
+    both = grown(masks[:pairs] | masks[pairs:], grow)
+    return Pairs(act[:pairs], act[pairs:], images[:pairs], images[pairs:], masks[:pairs], both)
+
+
+def evaluate(
+    gan: Gan,
+    cut: Cut,
+    labels: jax.Array | np.ndarray,
+    groups: int,
+    world: PictureWorld,
+    key: jax.Array,
+    pairs: int = 128,
+    parts: Sequence[str] = ("mouth", "eyes", "hair"),
+) -> Scores:
+    """Scores of one grouping.
+
+    Args:
+      gan, cut: where.
+      labels: group of every filter, int32 `[m]`.
+      groups: how many.
+      world: that the generator learned from.
+      key: decides the pairs; the same key gives every grouping of a generator the same ones.
+      pairs: for matching, and as many again for measuring.
+      parts: to be moved, by name.
+    """
+    labels, names = jnp.asarray(labels, jnp.int32), part_names(world)
+    known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(key))
+    effects = group_effects(gan, cut, known.a, known.b, known.masks, labels, groups)
+    found = {}
+    for part in parts:
+        chosen = _standing_for(effects.energy, names.index(part))
+        after = _swapped(gan, cut, fresh, select(labels, chosen))
+        found[part] = _score(fresh, after, names.index(part), chosen)
+    within, between, shared, pure, dead = map(float, _alike(fresh, labels, groups))
+    return Scores(found, effect_share(effects.energy), shared, within, between, pure, int(dead))
+
+
+def evaluate_collage(
+    gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, pairs: int, parts: Sequence[str]
+) -> Scores:
+    """Feature collaging (Suzuki et al. 2018) on the same pairs: it knows the masks, which groups do without."""
+    names = part_names(world)
+    fresh = draw_pairs(gan, cut, world, jax.random.split(key)[1], pairs)
+    found = {}
+    for part in parts:
+        after = _collaged(gan, cut, fresh, fresh.both[:, names.index(part)])
+        found[part] = _score(fresh, after, names.index(part), ())
+    return Scores(found)
+
+
+def _standing_for(energy: np.ndarray, part: int) -> tuple[int, ...]:
+    """The groups matched to a part; if there are none, the one with the largest share of its effect there, so that
+    every grouping gets a number."""
+    groups = groups_of(energy, part, least=0.02)
+    share = energy[:, part] / np.maximum(energy.sum(1), 1e-30)
+    return groups or (int(share.argmax()),)
+
+
+@functools.partial(jax.jit, static_argnames="cut")
+def _swapped(gan: Gan, cut: Cut, pairs: Pairs, channels: jax.Array) -> jax.Array:
+    return cut.upper(gan, pairs.a.with_features(swap(pairs.b.features, channels)(pairs.a.features)))
+
+
+@functools.partial(jax.jit, static_argnames="cut")
+def _collaged(gan: Gan, cut: Cut, pairs: Pairs, mask: jax.Array) -> jax.Array:
+    mask = mask_at(mask, pairs.a.features.shape[1])
+    return cut.upper(gan, pairs.a.with_features(collage(pairs.b.features, mask)(pairs.a.features)))
+
+
+def _score(pairs: Pairs, after: jax.Array, part: int, groups: tuple[int, ...]) -> PartScore:
+    numbers = jax.tree.map(float, _measures(pairs, after, pairs.both[:, part]))
+    return PartScore(groups, *numbers[:-1], int(numbers[-1]))
+
+
+@jax.jit
+def _measures(pairs: Pairs, after: jax.Array, mask: jax.Array) -> tuple[jax.Array, ...]:
+    usual = local.usual_change(pairs.before, mask)
+    near = local.locality(pairs.before, after, mask, usual)
+    others = jnp.stack([jnp.roll(pairs.donor, i + 1, 0) for i in range(OTHERS)], 1)
+    right = local.choice(after, pairs.donor, others, mask)
+    seen = mask.any((1, 2))
+    accuracy = (right & seen).sum() / jnp.maximum(seen.sum(), 1)
+    how_far = (f(pairs.before, after, pairs.donor, mask, usual) for f in (local.transfer, local.approach))
+    return (near.mean, near.median, near.ratio, *how_far, accuracy, near.pairs)
+
+
+@functools.partial(jax.jit, static_argnames="groups")
+def _alike(pairs: Pairs, labels: jax.Array, groups: int) -> tuple[jax.Array, ...]:
+    features, stats = pairs.a.features, filter_stats(pairs.a.features)
+    same = similarity(stats, labels)
+    shares = mask_at(pairs.masks, features.shape[1])
+    truth = jnp.where(stats.alive, own_parts(features, shares), -1)
+    pure = purity(labels, truth, groups, pairs.masks.shape[1])
+    return same.within, same.between, exclusivity(features, labels, groups), pure, (~stats.alive).sum()

@@ -1,0 +1,112 @@
+"""Groups on disk: `groups.npz` beside a saved GAN, or what a training run's newest checkpoint holds.
+
+    gan, concepts = open_concepts("runs/igan")
+    gan(z, edits=concepts.cut.edits())
+
+The file holds the labels, the cut (with its ReLU, which the GAN itself knows nothing of) and W.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from ganx.errors import GanxError
+from ganx.gan import Gan
+from ganx.igan.cut import Cut, choose_cut
+from ganx.igan.state import new_memory
+from ganx.store import CHECKPOINTS, find, load, load_tree, read_manifest
+
+FILE = "groups.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Concepts:
+    """Which filters of a generator belong together.
+
+    Attributes:
+      cut: where.
+      labels: group of every filter, int32 `[m]`.
+      groups: number of groups.
+      weights: W, float32 `[k, m, c]`; None where there is no energy.
+    """
+
+    cut: Cut
+    labels: np.ndarray
+    groups: int
+    weights: np.ndarray | None = None
+
+
+def save_concepts(concepts: Concepts, directory: epath.PathLike) -> None:
+    """Writes the groups beside a GAN that is saved there."""
+    arrays: dict[str, Any] = {
+        "stage": np.array(concepts.cut.stage),
+        "rectify": np.array(concepts.cut.rectify),
+        "labels": np.asarray(concepts.labels, np.int32),
+        "groups": np.array(concepts.groups),
+    }
+    if concepts.weights is not None:
+        arrays["weights"] = np.asarray(concepts.weights, np.float32)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    (epath.Path(directory) / FILE).write_bytes(buffer.getvalue())
+
+
+def open_concepts(path: epath.PathLike) -> tuple[Gan, Concepts | None]:
+    """A GAN and its groups: None if it was never grouped.
+
+    Args:
+      path: a run of interpretability training, or any GAN that `ganx.load` opens.
+
+    Raises:
+      GanxError: no GAN there, or groups that are damaged or of another GAN.
+    """
+    gan, directory = load(path), find(path)
+    if (directory / FILE).exists():
+        return gan, _checked(_read(directory / FILE), gan, directory)
+    if read_manifest(directory).kind == "run" and (directory / "config.json").exists():
+        config = json.loads((directory / "config.json").read_text())
+        if config.get("method") == "igan":
+            return gan, _of_run(gan, directory, config["igan"])
+    return gan, None
+
+
+def _read(path: epath.Path) -> Concepts:
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            cut = Cut(str(file["stage"]), bool(file["rectify"]))
+            weights = file.get("weights", None)
+            return Concepts(cut, file["labels"], int(file["groups"]), weights)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise GanxError(f"{path} is damaged ({type(error).__name__}); group the filters again: ganx groups") from None
+
+
+def _checked(concepts: Concepts, gan: Gan, directory: epath.Path) -> Concepts:
+    """Refuses groups that cannot be of this generator."""
+    choose_cut(gan, concepts.cut.stage)
+    filters, labels = gan.shapes[concepts.cut.stage][-1], concepts.labels
+    if labels.shape != (filters,) or labels.min(initial=0) < 0 or labels.max(initial=0) >= concepts.groups:
+        raise GanxError(f"{directory / FILE} holds groups of another GAN; group the filters again: ganx groups")
+    return concepts
+
+
+def _of_run(gan: Gan, directory: epath.Path, config: dict[str, Any]) -> Concepts | None:
+    cut = choose_cut(gan, config["stage"], config["rectify"])
+    height, width, filters = gan.shapes[cut.stage]
+    memory = jax.eval_shape(lambda: new_memory(height * width, filters, config["groups"]))
+    like = {"igan": {"weights": memory.weights, "partition": {"labels": memory.partition.labels}}}
+    like["igan"]["updates"] = jax.ShapeDtypeStruct((), jnp.int32)
+    steps = max(int(p.name) for p in (directory / CHECKPOINTS).iterdir() if p.name.isdigit())
+    found = load_tree(directory / CHECKPOINTS / str(steps), like, "state")["igan"]
+    if int(found["updates"]) == 0:
+        return None
+    labels, weights = np.asarray(found["partition"]["labels"]), np.asarray(found["weights"])
+    return Concepts(cut, labels, config["groups"], weights)

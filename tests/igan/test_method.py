@@ -1,0 +1,181 @@
+"""Interpretability training as a run: it alternates, resumes bit for bit, and leaves a GAN that knows its groups."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ganx
+from ganx.data.example import SourceSpec
+from ganx.errors import GanxError
+from ganx.igan.config import igan_config, stabilise
+from ganx.igan.files import open_concepts, save_concepts
+from ganx.igan.method import build_trainer, igan
+from ganx.igan.update import MONITORS, PREFIX
+from ganx.models import build_discriminator, init_discriminator, init_gan, make_gan
+from ganx.training import load_config
+from ganx.training.loop import train
+from ganx.training.mesh import make_mesh
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "igan").glob("*.py"))
+ONE = make_mesh(jax.devices()[:1])
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    images = np.repeat(np.repeat(rng.integers(0, 256, (64, 2, 2, 3)), 4, 1), 4, 2).astype(np.uint8)
+    path = tmp_path_factory.mktemp("data") / "pictures.npz"
+    np.savez(path, images=images, labels=np.zeros(64, int))
+    return f"npz:{path}"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A GAN to start from, of 8 x 8 pixels."""
+    gan = init_gan("dcgan", {"resolution": 8, "width": 8, "latent": 4}, jax.random.key(3))
+    critic = build_discriminator("dcgan", {"resolution": 8, "width": 4})
+    path = tmp_path_factory.mktemp("gan") / "gan"
+    ganx.save(
+        gan, path, (critic, jax.jit(init_discriminator, static_argnums=(0, 2))(critic, jax.random.key(4), (8, 8, 3)))
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def tiny(pictures, trained):
+    config = igan_config()
+    config.data.source, config.init = pictures, trained
+    config.model.generator, config.model.discriminator = {}, {}
+    config.batch, config.steps, config.samples = 8, 7, 4
+    config.log_every, config.sample_every, config.checkpoint_every = 1, 0, 0
+    config.igan.stage, config.igan.groups = "s0", 3
+    config.igan.every, config.igan.recover, config.igan.updates = 2, 2, 2
+    config.igan.langevin.steps, config.igan.partition.images = 2, 16
+    config.igan.lambda3.horizon = 4.0
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(tiny, tmp_path_factory):
+    """A whole run of seven steps, with updates at steps 2 and 4."""
+    return train(tiny, tmp_path_factory.mktemp("run") / "whole", ONE).workdir
+
+
+def lines(workdir):
+    return [json.loads(line) for line in (Path(workdir) / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_updates_run_when_they_are_due_and_no_more_than_asked_for(run):
+    seen = [line["igan/updates"] for line in lines(run)]
+    assert seen == [0, 0, 1, 1, 2, 2, 2]
+    assert set(lines(run)[0]) >= {PREFIX + name for name in MONITORS}
+
+
+def test_the_first_update_moves_w_by_the_paper_s_push(run):
+    # one step of SGD from 0 at learning rate 10 and λ3 = 0.03, realism terms aside
+    third = lines(run)[2]
+    assert third["igan/lambda3"] == pytest.approx(0.03)
+    assert third["igan/w_own"] == pytest.approx(0.3, abs=0.1)
+    assert third["igan/w_other"] == pytest.approx(-0.2, abs=0.1)
+    assert third["igan/grad"] > 0
+
+
+def test_a_resumed_run_is_the_same_bit_for_bit(tiny, run, tmp_path):
+    half = tiny.copy_and_resolve_references()
+    half.steps = 4
+    train(half, tmp_path / "run", ONE)
+    half.steps = 7
+    train(half, tmp_path / "run", ONE)
+    chex.assert_trees_all_equal(ganx.load(tmp_path / "run").variables, ganx.load(run).variables)
+    a, b = open_concepts(tmp_path / "run")[1], open_concepts(run)[1]
+    np.testing.assert_array_equal(a.weights, b.weights)
+    np.testing.assert_array_equal(a.labels, b.labels)
+
+
+def test_a_run_opens_with_its_groups_and_they_can_be_kept_beside_a_saved_gan(run, tmp_path):
+    gan, concepts = open_concepts(run)
+    assert (concepts.cut.stage, concepts.groups) == ("s0", 3)
+    assert concepts.weights.shape == (16, 8, 3)
+    assert np.abs(concepts.weights).max() > 0
+    ganx.save(gan, tmp_path / "gan")
+    assert open_concepts(tmp_path / "gan")[1] is None
+    save_concepts(concepts, tmp_path / "gan")
+    again = open_concepts(tmp_path / "gan")[1]
+    assert again.cut == concepts.cut
+    np.testing.assert_array_equal(again.labels, concepts.labels)
+    np.testing.assert_array_equal(again.weights, concepts.weights)
+
+
+def test_groups_of_another_gan_and_damaged_groups_are_refused(run, tmp_path):
+    gan, concepts = open_concepts(run)
+    ganx.save(gan, tmp_path / "gan")
+    save_concepts(dataclasses.replace(concepts, labels=np.zeros(5, int)), tmp_path / "gan")
+    with pytest.raises(GanxError, match="another GAN"):
+        open_concepts(tmp_path / "gan")
+    (tmp_path / "gan" / "groups.npz").write_bytes(b"PK not a zip")
+    with pytest.raises(GanxError, match="damaged"):
+        open_concepts(tmp_path / "gan")
+
+
+def test_it_starts_from_a_trained_gan_and_from_nothing_else(tiny, tmp_path):
+    config = tiny.copy_and_resolve_references()
+    config.init = ""
+    config.model.generator, config.model.discriminator = {"width": 8, "latent": 4}, {"width": 4}
+    with pytest.raises(GanxError, match="give one with --init"):
+        train(config, tmp_path / "run", ONE)
+
+
+def test_a_fresh_discriminator_on_demand(tiny, trained):
+    config, data = tiny.copy_and_resolve_references(), SourceSpec("npz:x", (8, 8, 3))
+    fresh = jax.jit(igan(config, data).init)(jax.random.key(0))
+    kept = igan(config, data).start(fresh)
+    config.igan.reset_d = True
+    reset = igan(config, data).start(fresh)
+    chex.assert_trees_all_equal(reset.d.params, fresh.d.params)
+    chex.assert_trees_all_equal(reset.g.params, kept.g.params)
+    assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (kept.d.params, fresh.d.params)), strict=True))
+
+
+def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
+    generator = dataclasses.replace(
+        init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 4}, jax.random.key(0)).module
+    )
+    blocks = tuple(block._replace(activation="lrelu") if i < 1 else block for i, block in enumerate(generator.blocks))
+    leaky = dataclasses.replace(generator, blocks=blocks)
+    gan = make_gan("dcgan", leaky, jax.jit(lambda key: leaky.init(key, jnp.zeros((1, 4))))(jax.random.key(1)))
+    ganx.save(gan, tmp_path / "leaky")
+    config, data = tiny.copy_and_resolve_references(), SourceSpec("npz:x", (8, 8, 3))
+    config.init = str(tmp_path / "leaky")
+    config.model.discriminator = {"width": 4}
+    state = jax.jit(igan(config, data).init)(jax.random.key(0))
+    with pytest.raises(GanxError, match="rectify=True"):
+        igan(config, data).start(state)
+    config.igan.rectify = True
+    trainer = build_trainer(config, data)
+    started = igan(config, data).start(state)
+    players, key = trainer.interpreter.game.players, jax.random.key(5)
+    ours, _ = players.fakes(started.g.params, started.g.stats, key, 4)
+    plain = dataclasses.replace(players, stage="")
+    theirs, _ = plain.fakes(started.g.params, started.g.stats, jax.random.clone(key), 4)
+    assert float(jnp.abs(ours - theirs).max()) > 1e-3  # the ReLU is played with
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_builds(path):
+    config = load_config(path)
+    size = next((n for n in (128, 64) if path.stem.endswith(str(n))), 32)
+    trainer = build_trainer(config, SourceSpec("npz:x", (size, size, 3)))
+    assert trainer.interpreter.cut.stage in trainer.interpreter.spec.stages
+
+
+def test_the_presets_are_the_paper_s_and_ours():
+    config = igan_config()
+    assert (config.igan.weights.lr, config.igan.lambda3.horizon, config.igan.every) == (10, 500, 50)
+    stable = stabilise(igan_config())
+    assert stable.igan.guidance.clip > config.igan.guidance.clip == 0
