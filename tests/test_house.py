@@ -12,8 +12,8 @@ ROOT = Path(ganx.__file__).parent
 FLOORS = [
     {"errors", "command"},
     {"gan", "pictures"},
-    {"lens", "codes", "models", "data"},
-    {"convert", "store"},
+    {"lens", "codes", "models", "data", "segment"},
+    {"convert", "store", "segmenters"},
     {"training", "metrics", "sefa", "igan", "dissection", "seeing", "egan", "modulargan", "report"},
     {"demo", "app"},
     {"cli"},

@@ -29,9 +29,7 @@ def resnet(source: Source) -> tuple[ResNet, Any]:
         for i in range(3 if module.depth == 50 else 2):
             leaves |= _conv_norm(taker, wanted, f"{name}/conv{i + 1}", f"{theirs}.conv{i + 1}", f"{theirs}.bn{i + 1}")
         if project:
-            leaves |= _conv_norm(
-                taker, wanted, f"{name}/shortcut", f"{theirs}.downsample.0", f"{theirs}.downsample.1"
-            )
+            leaves |= _conv_norm(taker, wanted, f"{name}/shortcut", f"{theirs}.downsample.0", f"{theirs}.downsample.1")
     leaves["params/fc_kernel"] = taker.dense("fc.weight", wanted["params/fc_kernel"])
     leaves["params/fc_bias"] = taker.take("fc.bias", wanted["params/fc_bias"])
     taker.finish()
@@ -59,7 +57,9 @@ def _depth(taker: Taker) -> int:
 
 
 def _classes(source: Source) -> int:
-    found = [array.shape for name, array in source.tensors.items() if name == "fc.weight" or name.endswith(".fc.weight")]
+    found = [
+        array.shape for name, array in source.tensors.items() if name == "fc.weight" or name.endswith(".fc.weight")
+    ]
     if len(found) != 1 or len(found[0]) != 2:
         raise GanxError("this is no ResNet classifier: it has no last layer named 'fc'; give the whole state dict")
     return found[0][0]

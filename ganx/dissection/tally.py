@@ -1,8 +1,8 @@
 """Counting where units and labels meet, exact in integers, in the form that the backend runs well (§12.1).
 
-On accelerators a batch is one matrix product of 0/1 operands, exact in float32 below 2^24 pixels. On CPU the masks of an
-image are packed to 64 pixels a word and met only with the labels that this image shows: AND, then count the bits. Both
-give the same integers, whatever the batch or the number of devices.
+On accelerators a batch is one matrix product of 0/1 operands, exact in float32 below 2^24 pixels. On CPU the masks of
+an image are packed to 32 pixels a word and met only with the labels that this image shows: AND, then count the bits.
+Both give the same integers, whatever the batch or the number of devices.
 """
 
 from __future__ import annotations

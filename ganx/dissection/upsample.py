@@ -27,6 +27,7 @@ def matrix(source: int, target: int, padding: str = "border") -> np.ndarray:
     return weights.astype(np.float32)
 
 
+@functools.partial(jax.jit, static_argnames=("size", "padding"))
 def upsample(features: Any, size: tuple[int, int], padding: str = "border") -> jax.Array:
     """`[..., h, w, U]` to `[..., U, H, W]`: channels first, since every unit is a picture from here on."""
     rows = matrix(features.shape[-3], size[0], padding)

@@ -3,7 +3,15 @@
 The authors published no code. Docstrings say where each thing comes from: "paper" with a section or an equation is
 what the paper states, "ours" is a choice or a derivation made where the paper is silent.
 
-    cut → filters → partition → energy, weights, langevin          what fine-tuning is made of
-          edits, swaps                                             what a user does with the result
-          similarity, locality, effects, controls, monitors        what says whether it worked
+    cut → filters → partition → energy, weights, langevin, guidance     what fine-tuning is made of
+          rules, state, update → method, config                         fine-tuning itself (`ganx train`)
+          edits, swaps, files, matched → show                           what a user does with the result
+          truth, pairs → evaluate                                       what says whether it worked
+          similarity, locality, effects, controls, monitors, realism    the measures that it takes
 """
+
+from ganx.igan.cut import Cut, choose_cut
+from ganx.igan.files import Concepts, open_concepts, save_concepts
+from ganx.igan.swaps import Swapped, swap_parts
+
+__all__ = ["Concepts", "Cut", "Swapped", "choose_cut", "open_concepts", "save_concepts", "swap_parts"]

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ganx.data.worlds import PictureWorld
-from ganx.gan import Activation, Gan
+from ganx.gan import Gan
 from ganx.igan import locality as local
+from ganx.igan.controls import random_labels
 from ganx.igan.cut import Cut
 from ganx.igan.edits import collage, mask_at, select, swap
-from ganx.igan.effects import effect_share, group_effects, groups_of
+from ganx.igan.effects import effect_share, group_effects
+from ganx.igan.files import Concepts
 from ganx.igan.filters import filter_stats
+from ganx.igan.matched import standing_for
+from ganx.igan.pairs import Pairs, draw_pairs
 from ganx.igan.similarity import exclusivity, own_parts, purity, similarity
-from ganx.igan.truth import grown, part_masks, part_names
+from ganx.igan.truth import part_names
 
 OTHERS = 3  # images that the donor must be told from (paper, table 2)
 
@@ -69,41 +73,6 @@ class Scores:
     dead: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Pairs:
-    """Images and donors. A pytree.
-
-    Attributes:
-      a, b: what crosses the cut, `n` samples each.
-      before, donor: their images `[n, H, W, C]`.
-      masks: parts of `before`, bool `[n, parts, H, W]`.
-      both: where the part is in either of the two, a little larger: what a swap may change (ours).
-    """
-
-    a: Activation
-    b: Activation
-    before: jax.Array
-    donor: jax.Array
-    masks: jax.Array
-    both: jax.Array
-
-    def __getitem__(self, index: slice) -> Pairs:
-        return jax.tree.map(lambda leaf: leaf[index], self)
-
-
-jax.tree_util.register_dataclass(Pairs, ["a", "b", "before", "donor", "masks", "both"], [])
-
-
-@functools.partial(jax.jit, static_argnames=("cut", "world", "pairs", "grow"))
-def draw_pairs(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, pairs: int, grow: int = 1) -> Pairs:
-    """Pairs of unrelated images with their true parts; `grow` pixels of tolerance around a part."""
-    act = cut.lower(gan, gan.latents(key, 2 * pairs), label=gan.labels(key, 2 * pairs))
-    images = cut.upper(gan, act)
-    masks = part_masks(world, images)
-    both = grown(masks[:pairs] | masks[pairs:], grow)
-    return Pairs(act[:pairs], act[pairs:], images[:pairs], images[pairs:], masks[:pairs], both)
-
-
 def evaluate(
     gan: Gan,
     cut: Cut,
@@ -121,16 +90,16 @@ def evaluate(
       labels: group of every filter, int32 `[m]`.
       groups: how many.
       world: that the generator learned from.
-      key: decides the pairs; the same key gives every grouping of a generator the same ones.
+      key: decides the pairs; the same key gives every grouping of a generator the same ones, and may be used again.
       pairs: for matching, and as many again for measuring.
       parts: to be moved, by name.
     """
     labels, names = jnp.asarray(labels, jnp.int32), part_names(world)
-    known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(key))
+    known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(jax.random.clone(key)))
     effects = group_effects(gan, cut, known.a, known.b, known.masks, labels, groups)
     found = {}
     for part in parts:
-        chosen = _standing_for(effects.energy, names.index(part))
+        chosen = standing_for(effects.energy, names, part)
         after = _swapped(gan, cut, fresh, select(labels, chosen))
         found[part] = _score(fresh, after, names.index(part), chosen)
     within, between, shared, pure, dead = map(float, _alike(fresh, labels, groups))
@@ -142,20 +111,12 @@ def evaluate_collage(
 ) -> Scores:
     """Feature collaging (Suzuki et al. 2018) on the same pairs: it knows the masks, which groups do without."""
     names = part_names(world)
-    fresh = draw_pairs(gan, cut, world, jax.random.split(key)[1], pairs)
+    fresh = draw_pairs(gan, cut, world, jax.random.split(jax.random.clone(key))[1], pairs)
     found = {}
     for part in parts:
         after = _collaged(gan, cut, fresh, fresh.both[:, names.index(part)])
         found[part] = _score(fresh, after, names.index(part), ())
     return Scores(found)
-
-
-def _standing_for(energy: np.ndarray, part: int) -> tuple[int, ...]:
-    """The groups matched to a part; if there are none, the one with the largest share of its effect there, so that
-    every grouping gets a number."""
-    groups = groups_of(energy, part, least=0.02)
-    share = energy[:, part] / np.maximum(energy.sum(1), 1e-30)
-    return groups or (int(share.argmax()),)
 
 
 @functools.partial(jax.jit, static_argnames="cut")
@@ -169,9 +130,38 @@ def _collaged(gan: Gan, cut: Cut, pairs: Pairs, mask: jax.Array) -> jax.Array:
     return cut.upper(gan, pairs.a.with_features(collage(pairs.b.features, mask)(pairs.a.features)))
 
 
+def score_all(
+    gan: Gan,
+    found: Mapping[str, Concepts],
+    world: PictureWorld,
+    key: jax.Array,
+    pairs: int = 128,
+    parts: Sequence[str] = (),
+) -> dict[str, Scores]:
+    """Scores of several groupings at one cut with the controls of every table, all on the same pairs.
+
+    The controls are random groups of the sizes of the first grouping, and collaging, which knows the masks.
+    """
+    first, parts = next(iter(found.values())), parts or _usual_parts(world)
+    shuffled = np.asarray(random_labels(jax.random.fold_in(key, 1), jnp.asarray(first.labels)))
+    everything = {**found, "random groups": dataclasses.replace(first, labels=shuffled)}
+    scores = {
+        name: evaluate(gan, each.cut, each.labels, each.groups, world, key, pairs, parts)
+        for name, each in everything.items()
+    }
+    return {**scores, "collaging": evaluate_collage(gan, first.cut, world, key, pairs, parts)}
+
+
+def _usual_parts(world: PictureWorld) -> tuple[str, ...]:
+    """Those of the paper's tables where there are such parts, else the first few."""
+    names = part_names(world)
+    return tuple(name for name in ("hair", "eyes", "mouth") if name in names) or names[:4]
+
+
 def _score(pairs: Pairs, after: jax.Array, part: int, groups: tuple[int, ...]) -> PartScore:
-    numbers = jax.tree.map(float, _measures(pairs, after, pairs.both[:, part]))
-    return PartScore(groups, *numbers[:-1], int(numbers[-1]))
+    *numbers, counted = (float(x) for x in _measures(pairs, after, pairs.both[:, part]))
+    mean, median, ratio, transfer, approach, choice = numbers
+    return PartScore(groups, mean, median, ratio, transfer, approach, choice, int(counted))
 
 
 @jax.jit

@@ -1,6 +1,6 @@
 """Interpretability training as a method: GAN steps, and now and then an update of groups, W and G (paper, Algorithm).
 
-    config = ganx.igan.config.igan_config()      # sets config.method to "igan"
+    config = ganx.igan.config.igan_config()      # config.method is "igan"
     ganx train --config configs/igan/faces32.py --workdir runs/igan
 
 T GAN steps come before every update, and the run's state is the game's with a `Memory` beside it, so that
@@ -30,15 +30,12 @@ from ganx.igan.state import IganState, new_memory, with_memory
 from ganx.igan.update import MONITORS, PREFIX, Interpreter
 from ganx.models import describe, init_generator
 from ganx.training.adversarial import adversarial, build_game
-from ganx.training.loop import METHODS
 from ganx.training.loops import when
 from ganx.training.mesh import check_batch
 from ganx.training.method import Batch, Method, Metrics
 
-NAME = "igan"
 
-
-def igan(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Method:
+def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Method:
     """The method that a configuration describes, for images of the given source.
 
     Raises:
@@ -54,9 +51,6 @@ def igan(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Meth
         lazy={**base.lazy, "interpret": config.igan.every},
         start=lambda state: _start(config, base, trainer, state),
     )
-
-
-METHODS[NAME] = igan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +95,7 @@ def build_trainer(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None
     rules, game = build_rules(config), build_game(config, data, mesh)
     if mesh is not None:
         check_batch(rules.latents, mesh)
+        check_batch(min(rules.partition.images, rules.partition.batch), mesh)
     spec = _spec(config, game.players.generator, data)
     cut = choose_cut(_hollow(game.players.generator, spec), config.igan.stage, config.igan.rectify)
     return Trainer(Interpreter(rectified(game, cut), spec, cut, rules))

@@ -47,6 +47,7 @@ class PartitionRule:
 
     Attributes:
       images: generated images that the statistics are taken over, rounded up to whole batches.
+      batch: how many of them go through the generator at once.
       normalize: "rms" or "none" (as in the paper), see `filters.scaled`.
       restarts, iterations: of the first, cold fit.
       refit: EM iterations of each later, warm fit.
@@ -55,6 +56,7 @@ class PartitionRule:
     """
 
     images: int = 256
+    batch: int = 256
     normalize: str = "rms"
     restarts: int = 5
     iterations: int = 30

@@ -84,8 +84,9 @@ class Interpreter:
         return self.cut.lower(gan, z, label=label).features
 
     def _stats(self, gan: Gan, key: jax.Array) -> FilterStats:
-        n = self.rules.latents
-        keys = jax.random.split(key, -(-self.rules.partition.images // n))
+        rule = self.rules.partition
+        n = min(rule.images, rule.batch)
+        keys = jax.random.split(key, -(-rule.images // n))
         return gather(lambda key: self._features(gan, *self._draw(key, n)), keys)
 
     def _partition(self, memory: Memory, stats: FilterStats, key: jax.Array) -> Partition:

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 Fold = Callable[[Any, jax.Array, jax.Array, jax.Array, jax.Array], Any]
-_PADDING = -1
+_PADDING, _LEAST = -1, 64
 
 
 class Pairs:
@@ -24,29 +24,30 @@ class Pairs:
     def __init__(self, rows: np.ndarray, columns: np.ndarray, block: int, mesh: Mesh | None = None):
         devices = 1 if mesh is None else mesh.size
         self.count = len(rows)
-        self._block = block = -(-block // devices) * devices
-        split = None if mesh is None else NamedSharding(mesh, PartitionSpec("data"))
+        needed = 1 << (max(len(rows), len(columns), _LEAST) - 1).bit_length()
+        block = -(-min(block, needed) // devices) * devices
+        self._split = split = None if mesh is None else NamedSharding(mesh, PartitionSpec("data"))
         whole = None if mesh is None else NamedSharding(mesh, PartitionSpec())
         self._rows = [_put(part, split) for part in _padded(rows, block)]
         self._columns = [_put(part, whole) for part in _padded(columns, block)]
 
-    def fold(self, step: Fold, begin: Callable[[jax.Array, jax.Array], Any]) -> Iterator[Any]:
+    def fold(self, step: Fold, begin: Callable[[int], Any]) -> Iterator[Any]:
         """For each block of rows, `carry = step(carry, rows, i, columns, j)` over all blocks of columns.
 
-        `begin(rows, i)` makes the carry. Yields the last carries; everything is queued before the first is read.
+        `step` is compiled and may be given its carry's memory; `begin(n)` makes the carry of `n` rows. Yields the last
+        carries; everything is queued before the first is read.
         """
-        step, begin = jax.jit(step, donate_argnums=0), jax.jit(begin)
         found = []
         for rows in self._rows:
-            carry = begin(*rows)
+            carry = begin(len(rows[0]))
+            carry = carry if self._split is None else jax.device_put(carry, self._split)
             for columns in self._columns:
                 carry = step(carry, *rows, *columns)
             found.append(carry)
         yield from found
 
     def map(self, fn: Callable[..., jax.Array]) -> Iterator[jax.Array]:
-        """`fn(rows, i, columns, j)` for every pair of blocks, at most one row of them in flight."""
-        fn = jax.jit(fn)
+        """`fn(rows, i, columns, j)`, compiled, for every pair of blocks, at most one row of them in flight."""
         for rows in self._rows:
             yield from [fn(*rows, *columns) for columns in self._columns]
 

@@ -17,7 +17,7 @@ _ROUNDING = 1e-6  # of the traces: a distance further below zero is no rounding
 
 
 class Frechet(NamedTuple):
-    """A squared Fréchet distance and its two terms, float64. `sound` is False where it is below 0 by more than rounding.
+    """A squared Fréchet distance and its two terms, float64. `sound` is False below 0 by more than rounding.
 
     The value is given as it comes: rounding may leave it a little below 0 for equal sets.
     """

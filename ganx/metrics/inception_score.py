@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ganx.errors import GanxError
@@ -25,7 +27,7 @@ def inception_score(logits: np.ndarray, splits: int = 10, order: np.ndarray | No
         raise GanxError(f"{n} images cannot be split into {splits}; give more images or fewer splits")
     rows = np.arange(n) if order is None else np.asarray(order)
     bounds = [i * n // splits for i in range(splits + 1)]
-    scores = [_score(logits, rows[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    scores = [_score(logits, rows[a:b]) for a, b in itertools.pairwise(bounds)]
     return float(np.mean(scores)), float(np.std(scores))
 
 

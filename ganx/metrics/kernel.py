@@ -85,6 +85,7 @@ def _total(x: np.ndarray, y: np.ndarray, same: bool, block: int, mesh: Mesh | No
     return sum(float(np.asarray(part, np.float64).sum()) for part in pairs.map(functools.partial(_rows, same)))
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _rows(same: bool, x: jax.Array, i: jax.Array, y: jax.Array, j: jax.Array) -> jax.Array:
     counts = (i[:, None] >= 0) & (j[None] >= 0)
     if same:
@@ -100,6 +101,8 @@ def _less_one(x: jax.Array, y: jax.Array) -> jax.Array:
 
 def _check(real: np.ndarray, fake: np.ndarray) -> None:
     if real.shape[1:] != fake.shape[1:]:
-        raise GanxError(f"features are {real.shape[1:]} and {fake.shape[1:]} wide; take both from one network and layer")
+        raise GanxError(
+            f"features are {real.shape[1:]} and {fake.shape[1:]} wide; take both from one network and layer"
+        )
     if min(len(real), len(fake)) < 2:
         raise GanxError("the kernel distance needs two images or more on both sides")

@@ -57,16 +57,17 @@ def manifold(
       GanxError: fewer than k + 1 samples, or widths that differ.
     """
     if real.shape[1:] != fake.shape[1:]:
-        raise GanxError(f"features are {real.shape[1:]} and {fake.shape[1:]} wide; take both from one network and layer")
+        raise GanxError(
+            f"features are {real.shape[1:]} and {fake.shape[1:]} wide; take both from one network and layer"
+        )
     if not 1 <= k < min(len(real), len(fake)):
         raise GanxError(f"the {k}-th neighbour needs {k + 1} images on both sides; lower k or give more")
     centre = real.mean(0, dtype=np.float64).astype(np.float32)
     real, fake = np.asarray(real, np.float32) - centre, np.asarray(fake, np.float32) - centre
-    rules = {"block": block, "mesh": mesh, "exact": exact}
-    in_real, in_fake = (radii(x, k, **rules) for x in (real, fake))
+    in_real, in_fake = (radii(x, k, block=block, mesh=mesh, exact=exact) for x in (real, fake))
     # a row's flags: inside a column's ball (loosely, strictly), how many such balls, a column inside the row's ball
-    fakes = _compare(fake, real, in_fake, in_real, **rules)
-    reals = _compare(real, fake, in_real, in_fake, **rules)
+    fakes = _compare(fake, real, in_fake, in_real, block, mesh, exact)
+    reals = _compare(real, fake, in_real, in_fake, block, mesh, exact)
     choose = 1 if strict else 0
     return Manifold(
         precision=float(fakes[:, choose].astype(bool).mean()),
@@ -80,15 +81,17 @@ def manifold(
 def radii(x: np.ndarray, k: int, *, block: int = 2048, mesh: Mesh | None = None, exact: bool = False) -> np.ndarray:
     """Squared distance from each row of `x` `[n, d]` to its k-th nearest other row, float32 `[n]`."""
     pairs = Pairs(x, x, block, mesh)
+    found = pairs.fold(functools.partial(_nearest, k, exact), lambda n: jnp.full((n, k), jnp.inf))
+    return pairs.gather(best[:, -1] for best in found)
 
-    def begin(rows: jax.Array, i: jax.Array) -> jax.Array:
-        return jnp.full((len(rows), k), jnp.inf)
 
-    def step(best: jax.Array, rows: jax.Array, i: jax.Array, columns: jax.Array, j: jax.Array) -> jax.Array:
-        apart = jnp.where((j[None] < 0) | (i[:, None] == j[None]), jnp.inf, squares(rows, columns, exact))
-        return -jax.lax.top_k(-jnp.concatenate([best, apart], 1), k)[0]
-
-    return pairs.gather(best[:, -1] for best in pairs.fold(step, begin))
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _nearest(
+    k: int, exact: bool, best: jax.Array, rows: jax.Array, i: jax.Array, columns: jax.Array, j: jax.Array
+) -> jax.Array:
+    """The `k` smallest squared distances so far `[n, k]`, ascending; a point is no neighbour of itself."""
+    apart = jnp.where((j[None] < 0) | (i[:, None] == j[None]), jnp.inf, squares(rows, columns, exact))
+    return -jax.lax.top_k(-jnp.concatenate([best, apart], 1), k)[0]
 
 
 def squares(x: jax.Array, y: jax.Array, exact: bool = False) -> jax.Array:
@@ -109,23 +112,21 @@ def _compare(
     exact: bool,
 ) -> np.ndarray:
     """Counts int32 `[n, 3]` a row: columns whose ball it is in (<=), likewise (<), and columns in its own ball (<)."""
-    widened = [np.concatenate([x, r[:, None]], 1) for x, r in ((rows, row_radii), (columns, column_radii))]
-    pairs = Pairs(*widened, block, mesh)
-
-    def begin(rows: jax.Array, i: jax.Array) -> jax.Array:
-        return jnp.zeros((len(rows), 3), jnp.int32)
-
-    return pairs.gather(pairs.fold(functools.partial(_count, exact), begin))
+    wide_rows, wide_columns = (
+        np.concatenate([x, r[:, None]], 1) for x, r in ((rows, row_radii), (columns, column_radii))
+    )
+    pairs = Pairs(wide_rows, wide_columns, block, mesh)
+    return pairs.gather(pairs.fold(functools.partial(_count, exact), lambda n: jnp.zeros((n, 3), jnp.int32)))
 
 
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
 def _count(
     exact: bool, counts: jax.Array, rows: jax.Array, i: jax.Array, columns: jax.Array, j: jax.Array
 ) -> jax.Array:
     (x, own), (y, theirs) = ((part[:, :-1], part[:, -1]) for part in (rows, columns))
     apart, there = squares(x, y, exact), j[None] >= 0
-    if exact:
-        tie = _TIE * apart
-    else:  # what rounding can do to the difference of large numbers
-        tie = _TIE * (jnp.square(x).sum(1)[:, None] + jnp.square(y).sum(1)[None])
+    # what rounding can do to the difference of large numbers, or to a small one
+    size = apart if exact else jnp.square(x).sum(1)[:, None] + jnp.square(y).sum(1)[None]
+    tie = _TIE * size
     found = (apart <= theirs[None] + tie, apart < theirs[None] - tie, apart < own[:, None] - tie)
     return counts + jnp.stack([(flags & there).sum(1, dtype=jnp.int32) for flags in found], 1)

@@ -63,9 +63,13 @@ class Moments:
                 count, ddof = (int(arrays[k]) if k in arrays else v for k, v in (("count", 0), ("ddof", 1)))
                 found = cls(count, arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64), ddof)
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise GanxError(f"{path} holds no statistics ({type(error).__name__}); give an .npz with mu and sigma") from None
+            raise GanxError(
+                f"{path} holds no statistics ({type(error).__name__}); give an .npz with mu and sigma"
+            ) from None
         if found.covariance.shape != found.mean.shape * 2 or found.mean.ndim != 1:
-            raise GanxError(f"{path} holds mu {list(found.mean.shape)} and sigma {list(found.covariance.shape)}; no pair")
+            raise GanxError(
+                f"{path} holds mu {list(found.mean.shape)} and sigma {list(found.covariance.shape)}; no pair"
+            )
         return found
 
 
@@ -77,7 +81,7 @@ class Sums(NamedTuple):
     first_lost: jax.Array
     second: jax.Array
     second_lost: jax.Array
-    count: jax.Array
+    number: jax.Array
 
 
 def start(shift: jax.Array) -> Sums:
@@ -94,7 +98,7 @@ def add(sums: Sums, features: jax.Array, mask: jax.Array) -> Sums:
     first, first_lost = _compensated(sums.first, sums.first_lost, x.sum(0))
     product = jax.lax.dot_general(x, x, (((0,), (0,)), ((), ())), precision=_HIGHEST)
     second, second_lost = _compensated(sums.second, sums.second_lost, product)
-    return Sums(sums.shift, first, first_lost, second, second_lost, sums.count + mask.sum(dtype=jnp.int32))
+    return Sums(sums.shift, first, first_lost, second, second_lost, sums.number + mask.sum(dtype=jnp.int32))
 
 
 def finish(sums: Sums, ddof: int = 1) -> Moments:
@@ -120,7 +124,7 @@ def moments(features: np.ndarray | jax.Array | Iterable[jax.Array], ddof: int = 
     sums: Sums | None = None
     for rows in batches:
         size = len(rows)
-        x = jnp.asarray(rows, jnp.float32)
+        x = rows.astype(jnp.float32)
         if size < batch and isinstance(features, np.ndarray | jax.Array):
             x = jnp.pad(x, ((0, batch - size), (0, 0)))  # one compiled program for all batches
         sums = start(x[:size].mean(0)) if sums is None else sums
@@ -131,7 +135,7 @@ def moments(features: np.ndarray | jax.Array | Iterable[jax.Array], ddof: int = 
 
 
 def _rows(features: np.ndarray | jax.Array, batch: int) -> Iterable[jax.Array]:
-    return (features[i : i + batch] for i in range(0, len(features), batch))
+    return (jnp.asarray(features[i : i + batch]) for i in range(0, len(features), batch))
 
 
 def _compensated(total: jax.Array, lost: jax.Array, term: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -40,7 +40,8 @@ class ModularGenerator(StagedGenerator):
     `[latent]` and the content, one of `classes`; its encoder then serves training only.
 
     Fields: `attributes` as ((name, (value, ...)), ...); `width` of the first layer, features have four times that;
-    residual `blocks` of a transformer and of the encoder; the transformer's `mask` and `conditioning`.
+    residual `blocks` of a transformer and of the encoder; the transformer's `mask` and `conditioning`; `encoder_norm`
+    False leaves the encoder's instance norms out (ours), for pictures of few flat colours.
     """
 
     attributes: Attributes
@@ -53,6 +54,7 @@ class ModularGenerator(StagedGenerator):
     encoder_blocks: int = 0
     mask: bool = True
     conditioning: str = "repeat"
+    encoder_norm: bool = True
     dtype: str = "float32"
 
     @property
@@ -61,7 +63,7 @@ class ModularGenerator(StagedGenerator):
         return "normal" if self.classes else "uniform"
 
     def setup(self) -> None:
-        self.encoder = Trunk(self.width, self.encoder_blocks, self.dtype)
+        self.encoder = Trunk(self.width, self.encoder_blocks, self.dtype, self.encoder_norm)
         if self.classes:
             self.source = Source(self.resolution // 4, 4 * self.width, self.dtype)
         for name, _ in self.attributes:

@@ -68,35 +68,35 @@ class Block(nn.Module):
     """Residual block: conv3-norm-ReLU-conv3-norm, plus the input; nothing after the sum."""
 
     dtype: str = "float32"
-    plain: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         y = Conv(x.shape[-1], 3, 1, 1, dtype=self.dtype, name="conv0")(x)
-        y = nn.relu(InstanceNorm(self.plain, name="norm0")(y))
+        y = nn.relu(InstanceNorm(name="norm0")(y))
         y = Conv(x.shape[-1], 3, 1, 1, dtype=self.dtype, name="conv1")(y)
-        return x + InstanceNorm(self.plain, name="norm1")(y)
+        return x + InstanceNorm(name="norm1")(y)
 
 
 class Trunk(nn.Module):
     """Image to features at a quarter of the size: conv7, two conv4 with stride 2, then `blocks` residual blocks.
 
-    ModularGAN's encoder, and the first half of StarGAN's and CycleGAN's generators.
+    ModularGAN's encoder, and the first half of StarGAN's generator. Without `norm` (ours) convolutions have biases
+    instead: an instance norm takes a colour that fills a picture away, and of two flat colours it keeps the contrast.
     """
 
     width: int = 64
     blocks: int = 0
     dtype: str = "float32"
-    plain: bool = False
+    norm: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         plan = ((self.width, 7, 1, 3), (2 * self.width, 4, 2, 1), (4 * self.width, 4, 2, 1))
         for i, (features, kernel, stride, padding) in enumerate(plan):
-            x = Conv(features, kernel, stride, padding, dtype=self.dtype, name=f"conv{i}")(x)
-            x = nn.relu(InstanceNorm(self.plain, name=f"norm{i}")(x))
+            x = Conv(features, kernel, stride, padding, not self.norm, dtype=self.dtype, name=f"conv{i}")(x)
+            x = nn.relu(InstanceNorm(name=f"norm{i}")(x) if self.norm else x)
         for i in range(self.blocks):
-            x = Block(self.dtype, self.plain, name=f"block{i}")(x)
+            x = Block(self.dtype, name=f"block{i}")(x)
         return x
 
 
@@ -108,14 +108,13 @@ class Painter(nn.Module):
 
     channels: int = 3
     dtype: str = "float32"
-    plain: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         width = x.shape[-1]
         for i in range(2):
             x = Conv(width >> (i + 1), 4, up=True, dtype=self.dtype, name=f"up{i}")(x)
-            x = nn.relu(InstanceNorm(self.plain, name=f"norm{i}")(x))
+            x = nn.relu(InstanceNorm(name=f"norm{i}")(x))
         x = Conv(self.channels, 7, 1, 3, dtype=self.dtype, name="rgb")(x)
         return jnp.tanh(x.astype(jnp.float32))
 
@@ -137,7 +136,7 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(self, f: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`f` `[n, h, w, c]`, `value` `[n, k]`; returns features like `f` and a float32 mask `[n, h, w, 1]` in (0, 1)."""
+        """`f` `[n, h, w, c]`, `value` `[n, k]`; returns features like `f` and a mask `[n, h, w, 1]` in (0, 1)."""
         changed = self._conditioned(f, value)
         for i in range(self.blocks):
             changed = Block(self.dtype, name=f"block{i}")(changed)

@@ -50,9 +50,9 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         if self.bottleneck:
-            shape = ((self.width, 1, 1), (self.width, 3, self.stride), (4 * self.width, 1, 1))
+            shape = [(self.width, 1, 1), (self.width, 3, self.stride), (4 * self.width, 1, 1)]
         else:
-            shape = ((self.width, 3, self.stride), (self.width, 3, 1))
+            shape = [(self.width, 3, self.stride), (self.width, 3, 1)]
         y = x
         for i, (width, kernel, stride) in enumerate(shape):
             y = _ConvNorm(width, kernel, stride, name=f"conv{i + 1}")(y, train)

@@ -14,8 +14,8 @@ SIDE = 32
 class WorldNet(nn.Module):
     """Images float32 `[n, 32, 32, 3]` in [-1, 1] to what is in them, by name.
 
-    "features" `[n, 64]`, after a ReLU; "logits" `[n, sum(choices)]`, those of one attribute after the other; "numbers"
-    `[n, numbers]`, estimates of what is continuous, each scaled to [-1, 1].
+    "features" `[n, 64]`, after a leaky ReLU; "logits" `[n, sum(choices)]`, those of one attribute after the other;
+    "numbers" `[n, numbers]`, estimates of what is continuous, each scaled to [-1, 1].
 
     Attributes:
       choices: how many values each attribute has.
@@ -29,8 +29,10 @@ class WorldNet(nn.Module):
     def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
         for i, (width, stride) in enumerate(((24, 1), (32, 2), (64, 2), (48, 2))):
             kernel = self.param(f"conv{i}_kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], width))
-            x = nn.relu(layers.conv(x, kernel, stride, 1) + self.param(f"conv{i}_bias", nn.initializers.zeros, (width,)))
-        features = nn.relu(self._dense(x.reshape(len(x), -1), "features", 64))
+            x = nn.leaky_relu(
+                layers.conv(x, kernel, stride, 1) + self.param(f"conv{i}_bias", nn.initializers.zeros, (width,))
+            )
+        features = nn.leaky_relu(self._dense(x.reshape(len(x), -1), "features", 64))
         return {
             "features": features,
             "logits": self._dense(features, "logits", sum(self.choices)),

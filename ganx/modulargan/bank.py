@@ -1,8 +1,8 @@
 """The bank: running any transformers, in any order, in one compiled program.
 
-Which transformer a step runs is an index known at run time only: a `switch` whose first branch does nothing. On one
-CPU core that takes two thirds of the time of stacking all transformers and taking the step's parameters out by index
-when one of three steps is used, and no longer when all are; a program of fewer steps costs fewer.
+Which transformer a step runs is an index known at run time only: a `switch` in a `scan`, whose first branch does
+nothing. Three steps of width 16 at 32 pixels took 84 ms on a CPU core so, 103 ms with all transformers stacked and the
+step's taken out by index, 68 ms with the order compiled in; with one step of three in use, 34 ms.
 """
 
 from __future__ import annotations

@@ -86,9 +86,7 @@ class ModularGame:
             f = self._g(g, shard_batch(z, self.mesh), batch["content"], method="generate")
         else:
             f = self._g(g, batch["image"], method="encode")
-        changed = [
-            self._g(g, name, f, targets[:, i], method="transform")[0] for i, name in enumerate(self.active)
-        ]
+        changed = [self._g(g, name, f, targets[:, i], method="transform")[0] for i, name in enumerate(self.active)]
         features = [f, *changed]
         return Made(jnp.stack(features), self._each(g, features, "reconstruct"), targets)
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ganx.data import open_source
 from ganx.data.example import SourceSpec
-from ganx.data.feed import to_float
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
-from ganx.models import build_discriminator, build_generator, init_discriminator, init_generator, make_gan
+from ganx.models import build_discriminator, build_generator, make_gan
 from ganx.models.modular import ENCODER, PREFIX, RECONSTRUCTOR, SOURCE, discriminator_parts
 from ganx.modulargan.config import SYSTEMS
-from ganx.modulargan.duel import SCHEDULES, Duel, DuelState, adam
+from ganx.modulargan.cyclegan import cyclegan
+from ganx.modulargan.duel import SCHEDULES, DuelState
 from ganx.modulargan.game import ModularGame, Weights
+from ganx.modulargan.icgan import icgan
 from ganx.modulargan.losses import CLS_LOSSES, REDUCTIONS
+from ganx.modulargan.shared import attributes_of, example_images, make_duel, start_state
+from ganx.modulargan.stargan import stargan
 from ganx.modulargan.store import inherit
 from ganx.modulargan.targets import KINDS
 from ganx.training.config import check_choice
@@ -36,19 +38,7 @@ def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Me
       GanxError: an unknown name, attributes that the source does not have, an option that the networks do not have.
     """
     check(config, data, mesh)
-    if config.modulargan.system == "stargan":
-        from ganx.modulargan.stargan import stargan
-
-        return stargan(config, data, mesh)
-    if config.modulargan.system == "cyclegan":
-        from ganx.modulargan.cyclegan import cyclegan
-
-        return cyclegan(config, data, mesh)
-    if config.modulargan.system == "icgan":
-        from ganx.modulargan.icgan import icgan
-
-        return icgan(config, data, mesh)
-    return modular(config, data, mesh)
+    return _SYSTEMS[config.modulargan.system](config, data, mesh)
 
 
 def check(config: ConfigDict, data: SourceSpec, mesh: Mesh | None) -> None:
@@ -65,15 +55,6 @@ def check(config: ConfigDict, data: SourceSpec, mesh: Mesh | None) -> None:
         check_batch(config.batch, mesh)
     if config.d_steps < 1:
         raise GanxError("the critics need at least one update a step; set --config.d_steps=1")
-
-
-def attributes_of(config: ConfigDict, data: SourceSpec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The attributes that modules are made for, with their values' names."""
-    names = [name.strip() for name in config.modulargan.attributes.split(",") if name.strip()]
-    for name in names or [""]:
-        if name not in data.attrs:
-            raise unknown("attribute for modulargan.attributes", name, data.attrs)
-    return tuple((name, data.attrs[name]) for name in names)
 
 
 def modular(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Method:
@@ -110,30 +91,6 @@ def modular(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> M
     )
 
 
-def make_duel(config: ConfigDict, g_loss: Any, d_loss: Any, g_train: Any = None, d_train: Any = None) -> Duel:
-    """The alternation that a configuration describes."""
-    options = config.modulargan
-    return Duel(
-        g_loss=g_loss,
-        d_loss=d_loss,
-        g_opt=adam(config.g, options.schedule, config.steps, 1),
-        d_opt=adam(config.d, options.schedule, config.steps, config.d_steps),
-        batch=config.batch,
-        d_steps=config.d_steps,
-        decay=options.average,
-        g_train=g_train,
-        d_train=d_train,
-    )
-
-
-def start_state(
-    duel: Duel, generator: Any, discriminator: Any, shape: tuple[int, ...], key: jax.Array
-) -> DuelState:
-    """Fresh networks and optimisers."""
-    g_key, d_key, run_key = jax.random.split(key, 3)
-    return duel.init(run_key, init_generator(generator, g_key), init_discriminator(discriminator, d_key, shape, 1))
-
-
 def _networks(config: ConfigDict, data: SourceSpec) -> tuple[Any, Any]:
     attributes, content = attributes_of(config, data), config.modulargan.content
     classes = 0
@@ -167,11 +124,6 @@ def trained(generator: Any, discriminator: Any, text: str) -> tuple[Any, Any, tu
     return parts, [p for name in active for p in discriminator_parts(name, discriminator.shared)], active
 
 
-def example_images(data: SourceSpec, n: int) -> np.ndarray:
-    """The first images of a source, float32 `[n, H, W, C]` in [-1, 1]: what sample sheets translate."""
-    return np.asarray(to_float(jnp.asarray(open_source(data.name).gather(np.arange(n)).image)))
-
-
 def _sheet(generator: Any, variables: Any, examples: Any, key: jax.Array, n: int) -> jax.Array:
     """`n` images. Translation: a source, its reconstruction, then one change after the other. Generation: draws."""
     if generator.classes:
@@ -191,3 +143,11 @@ def _sheet(generator: Any, variables: Any, examples: Any, key: jax.Array, n: int
         changed, _ = generator.apply(variables, name, f, value, method="transform")
         columns.append(generator.apply(variables, changed, method="reconstruct"))
     return jnp.stack(columns, 1).reshape(-1, *examples.shape[1:])[:n]
+
+
+_SYSTEMS: dict[str, Callable[..., Method]] = {
+    "modular": modular,
+    "stargan": stargan,
+    "cyclegan": cyclegan,
+    "icgan": icgan,
+}

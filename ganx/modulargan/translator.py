@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ganx.errors import GanxError
 from ganx.gan import Gan
@@ -78,7 +77,7 @@ class Translator:
     def transform(self, name: str, value: Any, f: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Features with one attribute changed, and the mask of where: `[n, h, w, c]`, `[n, h, w, 1]`."""
         ((where, index),) = parse_program([(name, value)], self.attributes)
-        order, values = np.array([where], np.int32), np.full((1, len(f)), index, np.int32)
+        order, values = jnp.array([where], jnp.int32), jnp.full((1, len(f)), index, jnp.int32)
         stages, masks = _features(self.module, self.gan.variables, f, order, values)
         return stages[0], masks[0]
 
@@ -102,14 +101,16 @@ class Translator:
         f = self.encode(x) if label is None else self.generate(x, label)
         made, names = self._plan(program, len(x))
         taken = int((made.order >= 0).sum())
-        stages, masks, clean = _run(self.module, self.gan.variables, f, made.order, made.values)
+        stages, masks, clean = _run(
+            self.module, self.gan.variables, f, jnp.asarray(made.order), jnp.asarray(made.values)
+        )
         image = stages[taken - 1] if taken else clean
         return Composition(image, clean, stages[:taken], masks[:taken], names)
 
     def _plan(self, program: Steps | Sequence[Program], n: int) -> tuple[Plan, tuple[str, ...]]:
         known = self.attributes
         labels = list(known)
-        if isinstance(program, str) or not program or isinstance(program[0][0], str):
+        if isinstance(program, str) or not program or (program[0] and isinstance(program[0][0], str)):
             steps = parse_program(program, known)  # type: ignore[arg-type]
             made = plan([steps] * n, len(known))
             return made, tuple(f"{labels[a]}={known[labels[a]][v]}" for a, v in steps)
@@ -122,7 +123,9 @@ class Translator:
         want = (self.module.resolution, self.module.resolution, self.module.channels)
         if x.ndim != 4 or x.shape[1:] != want:
             size = "x".join(map(str, want))
-            raise GanxError(f"this modular GAN takes images [n, {size}], not {list(x.shape)}; resize with ?size={want[0]}")
+            raise GanxError(
+                f"this modular GAN takes images [n, {size}], not {list(x.shape)}; resize with ?size={want[0]}"
+            )
 
 
 def open_translator(path: Any) -> Translator:
@@ -150,7 +153,7 @@ _features = functools.partial(jax.jit, static_argnums=0)(bank.run)
 
 @functools.partial(jax.jit, static_argnums=0)
 def _run(
-    module: Any, variables: Any, f: jax.Array, order: np.ndarray, values: np.ndarray
+    module: Any, variables: Any, f: jax.Array, order: jax.Array, values: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Images after each step, masks, and the image of the untouched features, decoded together at the end."""
     features, masks = bank.run(module, variables, f, order, values)

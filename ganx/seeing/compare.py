@@ -116,7 +116,7 @@ def _side(real: Moments, found: Moments, order: np.ndarray, names: Sequence[str]
         error,
         gap / mean,
         np.hypot(error, theirs / mean * error_real) / mean,
-        np.divide(gap, spread, out=np.where(gap == 0, 0.0, np.sign(gap) * np.inf), where=spread > 0),
+        np.divide(gap, spread, out=np.where(gap == 0, 0.0, np.copysign(np.inf, gap)), where=spread > 0),
         presence,
         presence / presence_real - 1,
         distance,

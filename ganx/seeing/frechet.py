@@ -52,9 +52,7 @@ def frechet(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.nda
 def fsd(real: Moments, generated: Moments, units: str = "percent") -> Distance:
     """Fréchet segmentation distance, in squared `units`; comparable only at equal n, classes and segmenter."""
     if real.classes != generated.classes:
-        raise GanxError(
-            f"{real.classes} and {generated.classes} classes cannot be compared; use one segmenter"
-        )
+        raise GanxError(f"{real.classes} and {generated.classes} classes cannot be compared; use one segmenter")
     sides = (real.mean(units), real.covariance(units), generated.mean(units), generated.covariance(units))
     return frechet(*sides)
 

@@ -68,7 +68,7 @@ class Inverter:
         modules = tuple(kinds[f.pop("kind")](**{k: _tuple(v) for k, v in f.items()}) for f in fields)
         if [m.shape for m in modules] != [*chain.shapes[:-1], chain.shapes[-1]]:
             raise GanxError(f"{path} inverts a generator of other shapes or cuts; train a new one in another folder")
-        like = jax.eval_shape(lambda key: _init(modules, chain, key), jax.random.key(0))
+        like = jax.eval_shape(lambda key: init(modules, chain, key), jax.random.key(0))
         trees = load_tree(path / "variables", {str(i): tree for i, tree in enumerate(like)})
         return cls(modules, tuple(trees[str(i)] for i in range(len(modules))))
 
@@ -77,13 +77,16 @@ jax.tree_util.register_dataclass(Inverter, data_fields=["variables"], meta_field
 
 
 def build(chain: Chain, key: jax.Array, width: int = 64, hidden: int = 0) -> Inverter:
-    """Fresh inverses of a chain's parts; `width` is that of e_f's first stage, `hidden` that inside the others."""
+    """Fresh inverses of a chain's parts; arguments as for `modules_for`."""
+    modules = modules_for(chain, width, hidden)
+    return Inverter(modules, jax.jit(lambda key: init(modules, chain, key))(key))
+
+
+def modules_for(chain: Chain, width: int = 64, hidden: int = 0) -> tuple[Any, ...]:
+    """e_1, …, e_n and e_f without variables; `width` is that of e_f's first stage, `hidden` that inside the others."""
     normed = chain.gan.spec.family in NORMED
-    modules: list[Any] = [
-        LayerInverse(tuple(shape), hidden, normed, True, normed and i == 0) for i, shape in enumerate(chain.shapes[:-1])
-    ]
-    modules.append(ImageInverse(tuple(chain.shapes[-1]), width))
-    return Inverter(tuple(modules), jax.jit(lambda key: _init(tuple(modules), chain, key))(key))
+    layered = [LayerInverse(tuple(s), hidden, normed, True, normed and not i) for i, s in enumerate(chain.shapes[:-1])]
+    return (*layered, ImageInverse(tuple(chain.shapes[-1]), width))
 
 
 def default_distance(chain: Chain) -> str:
@@ -96,7 +99,8 @@ def trunk_features(inverter: Inverter) -> Any:
     return jax.tree_util.Partial(Inverter.trunk, inverter)
 
 
-def _init(modules: tuple[Any, ...], chain: Chain, key: jax.Array) -> tuple[Any, ...]:
+def init(modules: tuple[Any, ...], chain: Chain, key: jax.Array) -> tuple[Any, ...]:
+    """Fresh variables of each; traceable."""
     inputs = [*chain.shapes[1:], chain.gan.spec.shapes[-1]]
     keys = jax.random.split(key, len(modules))
     return tuple(

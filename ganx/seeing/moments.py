@@ -173,4 +173,8 @@ def _joined(gram: np.ndarray, classes: int) -> np.ndarray:
     """Second moments of the tallies, int64 `[K, K]`, from those of their digits."""
     limbs = len(gram) // classes
     blocks = gram.reshape(limbs, classes, limbs, classes)
-    return sum((blocks[i, :, j] << (8 * (i + j)) for i in range(limbs) for j in range(limbs)), np.int64(0))
+    square = np.zeros((classes, classes), np.int64)
+    for i in range(limbs):
+        for j in range(limbs):
+            square += blocks[i, :, j] << (8 * (i + j))
+    return square

@@ -59,9 +59,7 @@ class CodeSearch:
         return loss + self.weight * per_image(jnp.square(data["z"] - self.inverter.encode(images)))
 
 
-jax.tree_util.register_dataclass(
-    Relaxation, data_fields=["chain", "features"], meta_fields=["strength", "clamp"]
-)
+jax.tree_util.register_dataclass(Relaxation, data_fields=["chain", "features"], meta_fields=["strength", "clamp"])
 jax.tree_util.register_dataclass(
     CodeSearch, data_fields=["chain", "features", "inverter"], meta_fields=["weight", "clamp"]
 )

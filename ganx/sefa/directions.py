@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ganx import codes
 from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.sefa.layers import Layers
-from ganx.sefa.weights import choose_layers, layer_weights
+from ganx.sefa.weights import choose_layers, layer_stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Directions:
 
 def moved_layers(gan: Gan, layers: Layers) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The layers meant, and the stages that they drive."""
-    stages = tuple(layer_weights(gan))
+    stages = layer_stages(gan)
     chosen = choose_layers(stages, layers)
     return chosen, tuple(stages[i] for i in chosen)
 
@@ -81,12 +80,6 @@ def moved_layers(gan: Gan, layers: Layers) -> tuple[tuple[int, ...], tuple[str, 
 def code_space(gan: Gan) -> str:
     """ "w" for style-based generators, else "z"."""
     return "w" if codes.style_based(gan) else "z"
-
-
-def signed(vectors: jax.Array) -> jax.Array:
-    """`[k, d]` with the entry of largest magnitude of each row positive (the first of equals)."""
-    largest = jnp.take_along_axis(vectors, jnp.abs(vectors).argmax(-1)[..., None], -1)
-    return vectors * jnp.where(largest < 0, -1.0, 1.0)
 
 
 def random_directions(gan: Gan, key: jax.Array, layers: Layers = "all", k: int = 10) -> Directions:

@@ -99,7 +99,9 @@ def edit(
     return images.reshape(*moved.shape[:2], *images.shape[1:])
 
 
-def traverse(gan: Gan, z: Array, directions: Directions, amounts: Array | Sequence[float], **options: object) -> jax.Array:
+def traverse(
+    gan: Gan, z: Array, directions: Directions, amounts: Array | Sequence[float], **options: object
+) -> jax.Array:
     """Images along each direction, in its own layers and space: float32 `[k, n, steps, H, W, C]`.
 
     `amounts` count in the directions' natural steps (`Directions.scales`); options as for `edit`.

@@ -17,7 +17,7 @@ from ganx import codes
 from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.pictures import shrink, to_uint8
-from ganx.sefa.weights import layer_weights
+from ganx.sefa.weights import layer_stages
 
 Array = jax.Array | np.ndarray
 _ON_SPHERE = ("pggan",)
@@ -49,7 +49,7 @@ def start(gan: Gan, z: Array, psi: float = 1.0, cutoff: int | None = None, label
 
 def truncation(gan: Gan, psi: float, cutoff: int | None) -> jax.Array:
     """What truncation multiplies an earlier edit by, float32 `[layers]`; 1 where nothing is truncated."""
-    count = codes.code_shape(gan)[0] if codes.style_based(gan) else len(layer_weights(gan))
+    count = codes.code_shape(gan)[0] if codes.style_based(gan) else len(layer_stages(gan))
     below = jnp.arange(count) < (count if cutoff is None else cutoff)
     return jnp.where(below & codes.style_based(gan), psi, 1.0)
 
@@ -58,7 +58,7 @@ def decode(gan: Gan, code: jax.Array, label: Array | None = None) -> jax.Array:
     """Images float32 `[n, H, W, C]` of codes `[n, *code_shape]`, or `[n, layers, d]` where layers have their own z."""
     if not (repeats_z(gan) and code.ndim == 3):
         return codes.decode(gan, code, label)
-    driven = list(layer_weights(gan))
+    driven = list(layer_stages(gan))
     if code.shape[1] != len(driven):
         raise GanxError(f"codes have {code.shape[1]} layers, this generator {len(driven)}; give one z for each")
     conditions = {} if label is None else {"label": label}
@@ -76,7 +76,7 @@ def decode(gan: Gan, code: jax.Array, label: Array | None = None) -> jax.Array:
 
 def draw(gan: Gan, code: Array, limit: int | None = None, label: Array | None = None) -> np.ndarray:
     """Pictures uint8 `[..., H, W, C]` of codes with any leading axes; arguments as for `ganx.codes.paint`."""
-    if not (repeats_z(gan) and code.shape[-2] == len(layer_weights(gan)) and code.ndim > 2):
+    if not (repeats_z(gan) and code.shape[-2] == len(layer_stages(gan)) and code.ndim > 2):
         return codes.paint(gan, code, limit, label)
     lead, own = code.shape[:-2], code.shape[-2:]
     flat = np.asarray(code).reshape(-1, *own)

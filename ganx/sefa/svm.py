@@ -80,10 +80,10 @@ def logistic(x: np.ndarray, positive: np.ndarray, c: float = 1.0) -> Linear:
         gradient = penalty * w - c * x.T @ (y * chance)
         curvature = c * x.T @ (x * (chance * (1 - chance))[:, None]) + np.diag(penalty + 1e-10)
         step = np.linalg.solve(curvature, gradient)
-        if gradient @ step <= 1e-14 * max(1.0, loss(w)):
+        if np.abs(gradient).max() <= 1e-10 * max(1.0, c * len(y)):
             return Linear(w[:-1], float(w[-1]))
-        size = 1.0
-        while loss(w - size * step) > loss(w) - 0.25 * size * (gradient @ step) and size > 1e-8:
+        size, now = 1.0, loss(w) * (1 + 1e-12)  # rounding of the loss must not stop the last steps
+        while loss(w - size * step) > now - 0.25 * size * (gradient @ step) and size > 1e-8:
             size /= 2
         w = w - size * step
     raise GanxError("logistic regression found no solution; give finite codes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from ganx.gan import Gan
 from ganx.sefa.layers import Layers, parse_layers
 
 TORGB = ("last", "first", "all", "none")
+_stages: dict[Hashable, tuple[str, ...]] = {}  # by architecture: tracing a large one takes as long as its eigenvectors
 _POSE = "input"  # StyleGAN3's layer 0 places the picture and makes no features
 
 
@@ -30,8 +31,30 @@ def layer_weights(gan: Gan, include_torgb: str = "last") -> dict[str, jax.Array]
     if include_torgb == "last":
         return matrices
     if gan.spec.family != "stylegan2":
-        raise GanxError(f"only StyleGAN2 has image layers to choose from; leave include_torgb out for {gan.spec.family}")
+        raise GanxError(
+            f"only StyleGAN2 has image layers to choose from; leave include_torgb out for {gan.spec.family}"
+        )
     return _with_images(gan, matrices, include_torgb)
+
+
+def layer_stages(gan: Gan, include_torgb: str = "last") -> tuple[str, ...]:
+    """The stages that the layers drive, in layer order, without computing anything."""
+    asked = (gan.module, gan.spec, include_torgb)
+    if asked not in _stages:
+        _stages[asked] = _traced_stages(gan, include_torgb)
+    return _stages[asked]
+
+
+def _traced_stages(gan: Gan, include_torgb: str) -> tuple[str, ...]:
+    stages: list[str] = []
+
+    def trace(gan: Gan) -> list[jax.Array]:
+        found = layer_weights(gan, include_torgb)
+        stages.extend(found)
+        return list(found.values())
+
+    jax.eval_shape(trace, gan)
+    return tuple(stages)
 
 
 def _with_images(gan: Gan, matrices: Mapping[str, jax.Array], include: str) -> dict[str, jax.Array]:

@@ -21,7 +21,9 @@ SHARPNESS = 8.0
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class ColourOracle:
-    """Labels every pixel with the class of its nearest palette colour, where need be told apart by place; label i is class i - 1 of the world.
+    """Labels every pixel with the class of its nearest palette colour, twins told apart by place.
+
+    Label i is class i - 1 of the world.
 
     Attributes:
       world: a picture world, at any size: labels have the size of the images.

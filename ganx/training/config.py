@@ -70,6 +70,8 @@ def default_config() -> ConfigDict:
             "log_every": 10,
             "sample_every": 500,
             "samples": 64,
+            # a Fréchet distance every so many steps (0: never), by a feature net of ganx.metrics: faces or inception
+            "score": {"every": 0, "images": 2048, "net": "faces"},
             "checkpoint_every": 500,
             "keep": 3,  # checkpoints kept
         }

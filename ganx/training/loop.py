@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ganx.data import Feed, Source, SourceSpec, open_feed, open_source
-from ganx.errors import GanxError, unknown
+from ganx.errors import GanxError
 from ganx.models import module_fields
 from ganx.store import Manifest, absolute, writable_folder
 from ganx.training import growing
@@ -22,13 +22,15 @@ from ganx.training.adversarial import adversarial
 from ganx.training.checkpoints import Checkpoints
 from ganx.training.logs import Journal, LateMetrics, Progress, duration, say
 from ganx.training.mesh import make_mesh, replicated
-from ganx.training.method import Method, Span
+from ganx.training.method import Method, Span, find_method
 from ganx.training.program import Program
 from ganx.training.samples import Sampler
 from ganx.training.stopping import StopSignal
 
-METHODS: dict[str, Callable[..., Method]] = {"adversarial": adversarial}
-_MAY_CHANGE = ("steps", "steps_per_call", "log_every", "sample_every", "samples", "checkpoint_every", "keep")
+_MAY_CHANGE = (
+    *("steps", "steps_per_call", "log_every", "sample_every", "samples", "checkpoint_every", "keep"),
+    *("score.every", "score.images", "score.net"),
+)
 _CPU_FLOPS = 5e10  # a laptop core's float32 rate, for the warning below only
 
 
@@ -79,10 +81,10 @@ def train(config: ConfigDict, workdir: epath.PathLike, mesh: Mesh | None = None)
 
 def _spans(config: ConfigDict, data: SourceSpec, mesh: Mesh) -> list[Span]:
     """The methods of a run and the steps that each is for: one, but for progressive growing."""
-    if config.method not in METHODS:
-        raise unknown("method", config.method, METHODS)
+    if config.method != "adversarial":
+        return [Span(find_method(config.method)(config, data, mesh))]
     if "growing" not in config:
-        return [Span(METHODS[config.method](config, data, mesh))]
+        return [Span(adversarial(config, data, mesh))]
     phases = growing.methods(config, data, mesh)
     return [Span(method, phase.start, phase.stop, phase.images // phase.batch) for phase, method in phases]
 
@@ -135,6 +137,7 @@ class _Running:
         self._sampler = Sampler(span.method, feed, config, mesh, session.journal)
         self._late = LateMetrics(self._record)
         self._metrics: Any = {}
+        self._score = _schedule(session, span.method) if config.score.every else None
 
     def until(self, end: int, state: Any, step: int) -> tuple[Any, int]:
         """Runs up to step `end`, or to a signal."""
@@ -148,9 +151,13 @@ class _Running:
                 self._late.push(step, self._metrics)
             if _passes(step, count, config.sample_every):
                 self._sampler.fakes(state, step)
+            if self._score and _passes(step, count, config.score.every):
+                self._score(state, step)
             if _passes(step, count, config.checkpoint_every) and step < config.steps:
                 self._save(state, step)
         self._late.flush()
+        if self._score:
+            self._score.close()
         return state, step
 
     def reals(self) -> None:
@@ -179,6 +186,17 @@ class _Running:
         waited = self._feed.wait_seconds
         session.journal.metrics(at, {**values, **session.progress.speed(at), "data_wait_s": waited})
         session.progress.show(values)
+
+
+def _schedule(session: _Session, method: Method) -> Any:
+    """Scores now and then while the run goes on, `ganx.metrics.schedule`."""
+    from ganx.metrics.features import load_features  # they are one floor with training, and most runs need neither
+    from ganx.metrics.schedule import Schedule
+
+    score, mesh = session.config.score, session.mesh
+    net, batch = load_features(score.net), -(-64 // mesh.size) * mesh.size
+    sink = session.journal.metrics
+    return Schedule(method.sample, session.source, net, sink, images=score.images, batch=batch, mesh=mesh)
 
 
 def _passes(step: int, count: int, every: int) -> bool:

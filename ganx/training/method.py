@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 
+import ganx
+from ganx.errors import unknown
 from ganx.gan import Gan
 
 State = Any
@@ -57,3 +62,16 @@ class Span:
     start: int = 0
     stop: int | None = None
     batches: int = 0
+
+
+def find_method(name: str) -> Callable[..., Method]:
+    """What `config.method` names: the function `method(config, data, mesh)` of the module `ganx.<name>.method`.
+
+    Raises:
+      GanxError: no package has such a module.
+    """
+    packages = [package.name for package in pkgutil.iter_modules(ganx.__path__) if package.ispkg]
+    known = [p for p in packages if p != "training" and importlib.util.find_spec(f"ganx.{p}.method")]
+    if name not in known:
+        raise unknown("method", name, ["adversarial", *known])
+    return importlib.import_module(f"ganx.{name}.method").method

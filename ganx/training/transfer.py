@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from ganx.errors import GanxError
 from ganx.models import (
@@ -106,8 +107,8 @@ def _with(net: Any, variables: Tree) -> Any:
 
 
 def _placed(old: Tree, new: Tree) -> Tree:
-    """The leaves of `new` where those of `old` are."""
-    return jax.tree.map(lambda a, b: jax.device_put(b, a.sharding), old, new)
+    """Copies of the leaves of `new` where those of `old` are: a step gives its buffers away."""
+    return jax.tree.map(lambda a, b: jax.device_put(jnp.copy(b), a.sharding), old, new)
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,8 @@
-"""Training steps and sampling of DCGAN-64 and StyleGAN2-64: ganx against a PyTorch twin of the same net.
+"""Training steps and sampling of DCGAN and StyleGAN2: ganx against a PyTorch twin of the same net.
 
     python scripts/bench/train_step.py --device cpu --pin 1
     python scripts/bench/train_step.py --device gpu --batch 64 --full
+    python scripts/bench/train_step.py --device cpu --pin 1 --full --batch 1 --resolution 256 --only StyleGAN2
 
 Every row checks first that both sides compute the same logits from the same parameters.
 """
@@ -27,12 +28,12 @@ class Case:
 
 
 CASES = (
-    Case("DCGAN-64 step", "dcgan", {}),
-    Case("DCGAN-64 step, WGAN-GP penalty", "dcgan", {"gradient_penalty.weight": 10.0, "norm": False}),
-    Case("DCGAN-64 step, R1", "dcgan", {"r1.gamma": 10.0, "norm": False}, ("r1",)),
-    Case("StyleGAN2-64 step", "stylegan2", {}),
-    Case("StyleGAN2-64 step, R1", "stylegan2", {"r1.gamma": 10.0}, ("r1",)),
-    Case("StyleGAN2-64 step, path length", "stylegan2", {"path_length.weight": 2.0}, ("path_length",)),
+    Case("DCGAN step", "dcgan", {}),
+    Case("DCGAN step, WGAN-GP penalty", "dcgan", {"gradient_penalty.weight": 10.0, "norm": False}),
+    Case("DCGAN step, R1", "dcgan", {"r1.gamma": 10.0, "norm": False}, ("r1",)),
+    Case("StyleGAN2 step", "stylegan2", {}),
+    Case("StyleGAN2 step, R1", "stylegan2", {"r1.gamma": 10.0}, ("r1",)),
+    Case("StyleGAN2 step, path length", "stylegan2", {"path_length.weight": 2.0}, ("path_length",)),
 )
 
 
@@ -40,6 +41,7 @@ def options() -> Any:
     """The command line."""
     parser = harness.parser(__doc__.split("\n")[0])
     parser.add_argument("--batch", type=int, default=16, help="images in a batch")
+    parser.add_argument("--resolution", type=int, default=64, help="of the images, a power of two")
     parser.add_argument("--full", action="store_true", help="StyleGAN2 at full width (512 channels, not 64)")
     parser.add_argument("--format", choices=("nchw", "channels_last"), default="channels_last", help="of PyTorch")
     return parser.parse_args()
@@ -77,9 +79,10 @@ def build(case: Case, args: Any) -> tuple[Any, Any, Any]:
     from ganx.data.example import SourceSpec
     from ganx.training.adversarial import build_game
 
-    game = build_game(config_of(case, args), SourceSpec("noise", (64, 64, 3)))
-    state = jax.jit(lambda key: game.init(key, (64, 64, 3)))(jax.random.key(0))
-    return game, state, jax.random.normal(jax.random.key(1), (args.batch, 64, 64, 3))
+    shape = (args.resolution, args.resolution, 3)
+    game = build_game(config_of(case, args), SourceSpec("noise", shape))
+    state = jax.jit(lambda key: game.init(key, shape))(jax.random.key(0))
+    return game, state, jax.random.normal(jax.random.key(1), (args.batch, *shape))
 
 
 def our_step(game: Any, state: Any, real: Any, due: tuple[str, ...]) -> harness.Side:
@@ -204,6 +207,7 @@ def main() -> None:
     print(harness.environment(args))
     print(f"batch {args.batch}, float32, PyTorch {args.format}; peak {peak:.0f} GFLOP/s ({source})\n", flush=True)
     jobs: list[tuple[str, Callable[[], harness.Row]]] = []
+    print(f"images of {args.resolution} x {args.resolution}\n")
     for family in ("dcgan", "stylegan2"):
         cases = [case for case in CASES if case.family == family]
         jobs += [(case.name, functools.partial(train_row, case, args)) for case in cases]

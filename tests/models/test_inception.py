@@ -9,7 +9,7 @@ import pytest
 from ganx import GanxError
 from ganx.convert.inception_torch import inception
 from ganx.convert.keymap import Source
-from ganx.metrics.presets import preset, prepare
+from ganx.metrics.presets import prepare, preset
 from ganx.models.inception import paths
 
 

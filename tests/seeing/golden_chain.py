@@ -44,8 +44,8 @@ class GoldenChain:
 
     def paint(self, act):
         x = act.features
-        for name in LAYERS[4:]:
-            x = self.layer(name, x)
+        for name in self.weights:
+            x = x if name in self.cuts or name == "rgb" else self.layer(name, x)
         kernel, bias = self.weights["rgb"]
         return layers.conv(layers.pixel_norm(x), kernel) + bias
 
@@ -67,3 +67,12 @@ def golden_chain(arrays):
         bias = jnp.asarray(arrays[f"G|{name}.wscale.b"].astype(np.float64))
         weights["rgb" if name.startswith("output") else name] = (hwio(kernel * gain), bias)
     return GoldenChain(weights)
+
+
+def random_chain(rng):
+    """Three layers and an image of 8 x 8 pixels, cut after the first two."""
+    shapes = {"layer1": (4, 4, 4, 4), "layer2": (3, 3, 4, 4), "layer3": (3, 3, 4, 4), "rgb": (1, 1, 4, 3)}
+    weights = {
+        k: (jnp.asarray(rng.normal(size=s)) / np.sqrt(np.prod(s[:3])), jnp.zeros(s[3])) for k, s in shapes.items()
+    }
+    return GoldenChain(weights, ("layer1", "layer2"))

@@ -1,0 +1,156 @@
+"""What `ganx dissect` does: layers dissected, written to disk, classes removed or drawn."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ganx import pictures
+from ganx.convert.upernet import load_upernet
+from ganx.dissection import figures
+from ganx.dissection.ace import optimize_ace
+from ganx.dissection.dissect import dissect
+from ganx.dissection.effects import effects
+from ganx.dissection.interventions import ablate, insert, unit_mask
+from ganx.dissection.lens import middle
+from ganx.dissection.result import Dissection
+from ganx.dissection.samples import Samples
+from ganx.errors import GanxError
+from ganx.gan import Gan
+from ganx.segment import Segmenter, index_of
+from ganx.segmenters import open_segmenter
+from ganx.store import load, writable_folder
+
+_SHOWN, _GALLERY = 8, 24
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is asked for; empty texts stand for the default.
+
+    Attributes:
+      layers: stages.
+      segmenter: its name, or "upernet:FOLDER".
+      images, threshold, seed: see `dissect`.
+      units, by: how many units an action moves, and their ranking.
+      actions: class by action, "ablate" or "insert".
+      mask: path of the picture that says where to insert.
+    """
+
+    layers: tuple[str, ...] = ()
+    segmenter: str = ""
+    images: int = 1000
+    threshold: str | float = "iqr"
+    seed: int = 0
+    units: int = 20
+    by: str = "iou"
+    actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mask: str = ""
+
+
+def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> Path:
+    """Dissects a GAN by name and writes what was found; returns the folder."""
+    gan = load(name)
+    segmenter = choose_segmenter(gan, request.segmenter)
+    for label in request.actions.values():
+        index_of(segmenter, label)
+    stage = middle(gan)
+    layers = request.layers or ((stage,) if stage else ())
+    if not layers:
+        raise GanxError("this GAN has no feature maps to dissect")
+    mask = read_mask(request.mask) if request.mask else None
+    folder = Path(str(writable_folder(out)))
+    key = jax.random.key(request.seed)
+    for layer in layers:
+        found = dissect(gan, layer, segmenter, request.images, request.threshold, key=key, progress=say)
+        samples = Samples(gan, layer, segmenter, key, request.images)
+        for action, label in request.actions.items():
+            found = _act(samples, found, action, label, request, mask, folder, say)
+        found.save(folder)
+        _tables(found, folder)
+        shown = [int(u) for u in found.report_order()[:_GALLERY]]
+        _write(folder / f"{layer}-units.png", figures.gallery(found, samples, shown).images)
+        say(f"{layer}: {int(found.interpretable().sum())} of {found.units} units match a concept")
+    return folder
+
+
+def choose_segmenter(gan: Gan, name: str) -> Segmenter:
+    """By name, or what fits the data that the GAN was trained on."""
+    if name.startswith("upernet:"):
+        return load_upernet(name.removeprefix("upernet:"))
+    name = name or gan.spec.data
+    if not name:
+        raise GanxError("nothing is known of this GAN's data; give --segmenter, such as upernet:FOLDER")
+    return open_segmenter(name)
+
+
+def read_mask(path: str) -> np.ndarray:
+    """A picture as a mask float32 `[H, W]`: white is 1."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L"), np.float32) / 255
+    except (OSError, UnidentifiedImageError) as error:
+        raise GanxError(f"cannot read the mask {path}: {error}; give a grey picture, white where to insert") from None
+
+
+def _act(
+    samples: Samples,
+    found: Dissection,
+    action: str,
+    label: str,
+    request: Request,
+    mask: np.ndarray | None,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Dissection:
+    if request.by == "ace":
+        found = with_ace(samples, found, label, request.seed)
+    units = found.rank(label, request.by)[: request.units]
+    z, classes = samples.latents(np.arange(min(_SHOWN, samples.n)))
+    gan, stage = samples.gan, samples.stage
+    before = gan(z, label=classes)
+    if action == "ablate":
+        after = ablate(gan, stage, z, units, mask, classes)
+        effect = effects(samples, unit_mask(units, found.units)[None])
+        gone, hurt = effect.removed(found.label(label))[0], effect.damage(found.label(label))[0]
+        say(f"{stage}: without {len(units)} units {gone:.0%} of {label} is gone, {hurt:.0%} of the rest changed")
+    else:
+        after = insert(gan, stage, z, units, found.peaks, mask, classes)
+    grid = np.stack([np.asarray(before), np.asarray(after)])
+    _write(folder / f"{stage}-{action}-{label.replace(' ', '_')}.png", pictures.to_uint8(grid))
+    return found
+
+
+def with_ace(samples: Samples, found: Dissection, label: str, seed: int) -> Dissection:
+    """With the ranking of causal units: pairs are a tenth of the pools, as in the paper."""
+    key = jax.random.key(seed)
+    pool = functools.partial(Samples, samples.gan, samples.stage, samples.segmenter, n=samples.n)
+    present, candidate = (pool(key=jax.random.fold_in(key, i)) for i in (10, 11))
+    number = index_of(samples.segmenter, label)
+    pairs = max(20, samples.n // 10)
+    ace = optimize_ace(present, candidate, label, found.iou[number], key=jax.random.fold_in(key, 12), pairs=pairs)
+    return found.with_ranking(f"{label}-ace", ace.alpha)
+
+
+def _tables(found: Dissection, folder: Path) -> None:
+    with (folder / f"{found.stage}.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(figures.table(found).columns)
+        writer.writerows(figures.table_rows(found))
+    chart = figures.bars(found)
+    with (folder / f"{found.stage}-concepts.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("concept", "units"))
+        if chart:
+            writer.writerows(zip(chart.labels, chart.series["units"].astype(int).tolist(), strict=True))
+
+
+def _write(path: Path, images: np.ndarray) -> None:
+    path.write_bytes(pictures.png(pictures.sheet(images)))

@@ -1,0 +1,48 @@
+"""Pairs of generated images whose true parts are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+
+from ganx.data.worlds import PictureWorld
+from ganx.gan import Activation, Gan
+from ganx.igan.cut import Cut
+from ganx.igan.truth import grown, part_masks
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Images and donors. A pytree.
+
+    Attributes:
+      a, b: what crosses the cut, `n` samples each.
+      before, donor: their images `[n, H, W, C]`.
+      masks: parts of `before`, bool `[n, parts, H, W]`.
+      both: where the part is in either of the two, a little larger: what a swap may change (ours).
+    """
+
+    a: Activation
+    b: Activation
+    before: jax.Array
+    donor: jax.Array
+    masks: jax.Array
+    both: jax.Array
+
+    def __getitem__(self, index: slice) -> Pairs:
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+jax.tree_util.register_dataclass(Pairs, ["a", "b", "before", "donor", "masks", "both"], [])
+
+
+@functools.partial(jax.jit, static_argnames=("cut", "world", "pairs", "grow"))
+def draw_pairs(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, pairs: int, grow: int = 1) -> Pairs:
+    """Pairs of unrelated images with their true parts; `grow` pixels of tolerance around a part."""
+    act = cut.lower(gan, gan.latents(key, 2 * pairs), label=gan.labels(key, 2 * pairs))
+    images = cut.upper(gan, act)
+    masks = part_masks(world, images)
+    both = grown(masks[:pairs] | masks[pairs:], grow)
+    return Pairs(act[:pairs], act[pairs:], images[:pairs], images[pairs:], masks[:pairs], both)

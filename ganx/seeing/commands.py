@@ -1,0 +1,244 @@
+"""What the verbs do: files in, files and a few lines out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import PurePath
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+
+from ganx.errors import GanxError
+from ganx.pictures import png, sheet, to_uint8
+from ganx.seeing import gather, pictures, session
+from ganx.seeing.chain import RATIO, Chain, cut
+from ganx.seeing.compare import Comparison, compare
+from ganx.seeing.features import vgg_features
+from ganx.seeing.frechet import fsd
+from ganx.seeing.inverter import Inverter, trunk_features
+from ganx.seeing.measure import Table, measure
+from ganx.seeing.methods import InvertOptions
+from ganx.seeing.omissions import Omissions, agreement
+from ganx.seeing.plot import plot
+from ganx.seeing.sensitivity import SelfCheck, self_check
+from ganx.seeing.training import FitOptions
+from ganx.store import absolute, load, writable_folder
+from ganx.training.logs import Progress, say
+
+
+def segstats(args: argparse.Namespace) -> None:
+    """`ganx segstats`."""
+    out = writable_folder(absolute(args.out))
+    segmenter = args.segmenter or _default(args.real)
+    real = _table(args.real, args, segmenter, out / "real.npz")
+    names = _unique([PurePath(text.partition("?")[0]).stem or text for text in args.generated])
+    tables = {
+        name: _table(text, args, segmenter, out / f"{name}.npz")
+        for name, text in zip(names, args.generated, strict=True)
+    }
+    for name, table in tables.items():
+        if table.names != real.names:
+            raise GanxError(f"{name} and the real pictures were segmented into different classes; use one segmenter")
+    found = compare(real.moments(), {name: table.moments() for name, table in tables.items()}, real.names, args.top)
+    check = self_check(real.counts, real.pixels, real.names) if len(real.counts) >= 4 else None
+    (out / "comparison.png").write_bytes(png(plot(found)))
+    (out / "comparison.json").write_text(json.dumps(numbers(found, check), indent=1) + "\n")
+    print("\n".join(_lines(found, check)))
+    print(out / "comparison.png")
+
+
+def distance(args: argparse.Namespace) -> None:
+    """`ganx fsd`."""
+    segmenter = args.segmenter or next((s for s in map(_default, (args.a, args.b)) if s), "")
+    a, b = (_table(text, args, segmenter, None) for text in (args.a, args.b))
+    if a.names != b.names:
+        raise GanxError("the two sides were segmented into different classes; use one segmenter for both")
+    found = fsd(a.moments(), b.moments(), args.units)
+    print(f"FSD {found.value:.6g} ({args.units} squared): means {found.means:.6g}, covariances {found.covariances:.6g}")
+    print(f"n = {len(a.counts)} and {len(b.counts)}; compare it only with distances at the same n")
+    if len(a.counts) >= 4 and args.units == "percent":
+        check = self_check(a.counts, a.pixels, a.names)
+        print(f"two halves of the first, {check.n} pictures each, are {check.distance.mean():.4g} apart")
+    if not found.sound:
+        raise GanxError("the distance is far below 0, which no two sets can be; check the tallies")
+
+
+def reconstruct(args: argparse.Namespace) -> None:
+    """`ganx invert`."""
+    gan = load(args.gan)
+    out = writable_folder(absolute(args.out))
+    images, names = gather.images(args.images, gan, args.count, args.seed)
+    label = _labels(args, gan, len(images))
+    chain = cut(gan, args.at)
+    if chain.ratio > RATIO:
+        text = f"after {chain.cuts[-1]} there are {chain.ratio:.2f} numbers for each of the image"
+        say(f"{text}: so free, late layers also draw what the GAN never learned")
+    inverters = _inverters(args, chain, out)
+    options = InvertOptions(args.method, args.steps, batch=args.batch)
+    bar = Progress(0, len(images) * args.steps, 1, True)
+    features = _features(args.features, inverters.get("layered"))
+    key = jax.random.key(args.seed)
+    found = session.invert_all(out, chain, images, options, inverters, features, label, key, bar.update)
+    bar.close()
+    facts = {"gan": args.gan, "cuts": list(chain.cuts), "method": args.method, "steps": args.steps}
+    session.write(out, images, names, found, facts)
+    shown = np.stack([to_uint8(images[:16]), to_uint8(found.images[:16])])
+    (out / "reconstructions.png").write_bytes(png(sheet(shown)))
+    measured = json.loads((out / session.FACTS).read_text())["measured"]
+    print(", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
+    print(out / session.RESULT)
+
+
+def report_omissions(args: argparse.Namespace) -> None:
+    """`ganx omissions`."""
+    folder = absolute(args.inverted)
+    images, _, found = session.read(folder)
+    segmenter = gather.named(args.segmenter)
+    before, after = (pictures.labels_of(segmenter, x) for x in (images, found.images))
+    omissions = Omissions.of_labels(before, after, segmenter.names)
+    statistics = _statistics(args.statistics) if args.statistics else None
+    deltas = next(iter(_deltas(statistics).values())) if statistics else None
+    rows = pictures.rows(omissions, deltas)
+    picture = pictures.blocks(images[:12], found.images[:12], before[:12], after[:12], len(segmenter.names))
+    (folder / "omissions.png").write_bytes(png(sheet(picture)))
+    result: dict[str, Any] = {"columns": pictures.header(deltas), "rows": rows, "images": len(images)}
+    if statistics:
+        result["agreement"] = {
+            name: agreement(omissions, statistics.names, side).correlation for name, side in statistics.sides.items()
+        }
+        result = _finite(result)
+    (folder / "omissions.json").write_text(json.dumps(result, indent=1) + "\n")
+    for index in omissions.ranking()[:20]:
+        print(pictures.key(omissions, index))
+    for name, value in result.get("agreement", {}).items():
+        print(f"rank correlation with what {name} leaves out as a whole: {value}")
+    print(folder / "omissions.png")
+
+
+def numbers(found: Comparison, check: SelfCheck | None) -> dict[str, Any]:
+    """A comparison as JSON."""
+    plain: dict[str, Any] = {"classes": found.names, "n": found.n, "real_percent": found.mean.tolist()}
+    plain["generated"] = {
+        name: {
+            "fsd": side.distance.value,
+            "fsd_means": side.distance.means,
+            "fsd_covariances": side.distance.covariances,
+            "percent": side.mean.tolist(),
+            "percent_error": side.error.tolist(),
+            "delta": side.delta.tolist(),
+            "delta_error": side.delta_error.tolist(),
+            "z": side.z.tolist(),
+            "presence_delta": side.presence_delta.tolist(),
+            "hallucinated": dict(side.hallucinated),
+        }
+        for name, side in found.sides.items()
+    }
+    if check:
+        plain["halves"] = {"fsd": check.distance.tolist(), "floor": check.floor, "n": check.n, "z": check.largest_z}
+    return _finite(plain)
+
+
+def _lines(found: Comparison, check: SelfCheck | None) -> list[str]:
+    lines = []
+    for name, side in found.sides.items():
+        lines.append(f"{name}: FSD {side.distance.value:.4g} over {found.n} real pictures")
+        order = np.argsort(side.delta)
+        worst = [i for i in (*order[:5], *order[::-1][:3]) if abs(side.z[i]) > 3]
+        for i in dict.fromkeys(worst):
+            gap = f"{side.delta[i]:+.0%} ± {1.96 * side.delta_error[i]:.0%} of its area"
+            lines.append(f"  {found.names[i]}: {gap}, in {side.presence_delta[i]:+.0%} of the pictures")
+        lines += [f"  {what} only generated: {area:.2f}% of the pixels" for what, area in side.hallucinated[:5]]
+    if check:
+        lines.append(f"two halves of the real pictures, {check.n} each: FSD {check.distance.mean():.4g}")
+    return lines
+
+
+def _table(text: str, args: argparse.Namespace, segmenter: str, save: epath.Path | None) -> Table:
+    found = gather.pictures(text, segmenter, args.seed)
+    if isinstance(found, Table):
+        return found
+    n = min(args.samples, found.limit or args.samples)
+    if n < args.samples:
+        say(f"{text} has only {n} pictures")
+    say(f"counting {n} pictures of {text}")
+    return measure(found, n, args.batch, save, progress=True)
+
+
+def _default(text: str) -> str:
+    """The segmenter that goes with a source of real pictures."""
+    return text if text.startswith("world:") else ""
+
+
+def _unique(names: list[str]) -> list[str]:
+    names = [name.replace(":", "-").replace("/", "-") for name in names]
+    taken = ["real"]
+    for name in names:
+        again = sum(t == name or t.startswith(f"{name}-") for t in taken)
+        taken.append(f"{name}-{again + 1}" if again else name)
+    return taken[1:]
+
+
+def _inverters(args: argparse.Namespace, chain: Chain, out: epath.Path) -> dict[str, Inverter]:
+    if args.method == "a":
+        return {}
+    direct = args.method in "bc"
+    steps, joint = (0, args.fit_steps + args.joint_steps) if direct else (args.fit_steps, args.joint_steps)
+    options = FitOptions(steps, joint, args.fit_batch, width=args.width)
+    bars: dict[str, Progress] = {}
+
+    def report(stage: str, done: int, metrics: Any) -> None:
+        if stage not in bars:
+            say(f"training the inverses: {stage}")
+            bars[stage] = Progress(0, steps if stage == "layers" else joint, args.fit_batch, True)
+        bars[stage].update(done)
+
+    name = "direct" if direct else "layered"
+    found = session.inverter(out / name, chain, options, jax.random.key(args.seed), report)
+    for bar in bars.values():
+        bar.close()
+    return {name: found}
+
+
+def _features(text: str, layered: Inverter | None) -> Any:
+    if text == "none":
+        return None
+    if text == "trunk" and layered is not None:
+        return trunk_features(layered)
+    if text.startswith("vgg:"):
+        return vgg_features(text[4:])
+    raise GanxError(f"features are none, trunk (methods d, e and f) or vgg:PATH, not {text!r}")
+
+
+def _labels(args: argparse.Namespace, gan: Any, n: int) -> np.ndarray | None:
+    if not gan.spec.classes:
+        return None
+    if args.label is None:
+        raise GanxError(f"this GAN knows {gan.spec.classes} classes; say which with --label")
+    return np.full(n, args.label, np.int32)
+
+
+def _statistics(folder: str) -> Comparison:
+    path = absolute(folder)
+    if not (path / "real.npz").exists():
+        raise GanxError(f"{folder} holds no real.npz; give a folder that ganx segstats wrote")
+    real = Table.load(path / "real.npz")
+    tables = {p.stem: Table.load(p) for p in sorted(path.iterdir()) if p.suffix == ".npz" and p.stem != "real"}
+    if not tables:
+        raise GanxError(f"{folder} holds no tallies of generated pictures; run ganx segstats to its end")
+    return compare(real.moments(), {name: table.moments() for name, table in tables.items()}, real.names, None)
+
+
+def _deltas(found: Comparison) -> dict[str, dict[str, float]]:
+    return {name: dict(zip(found.names, side.delta.tolist(), strict=True)) for name, side in found.sides.items()}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: None in their place."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

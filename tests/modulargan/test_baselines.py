@@ -1,0 +1,113 @@
+"""Baselines: one step of each moves every network, and their handles do what they are told."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganx.models import init_gan
+from ganx.models.modular_cyclegan import _Conv
+from ganx.modulargan.cyclegan import weighted
+from ganx.modulargan.losses import classification
+from ganx.modulargan.method import method
+from ganx.modulargan.stargan import all_classification
+from ganx.modulargan.store import fingerprint
+from ganx.training import load_config
+
+OPTIONS = {
+    "stargan": ({"width": 2, "blocks": 1}, {"width": 2, "depth": 1}),
+    "cyclegan": ({"width": 2, "blocks": 1}, {"width": 2}),
+    "icgan": ({"width": 2, "code": 4}, {"width": 2}),
+}
+
+
+@pytest.mark.parametrize("system", OPTIONS)
+def test_a_step_keeps_shapes_and_moves_every_network(system, small, spec, batch):
+    config = small("smile")
+    config.modulargan.system = config.model.family = system
+    with config.unlocked():
+        config.model.generator, config.model.discriminator = OPTIONS[system]
+    if system == "cyclegan":
+        spec = type(spec)(spec.name, (32, 32, 3), attrs=spec.attrs)
+        batch = {**batch, "image": batch["image"].repeat(2, 1).repeat(2, 2)}
+    trainer = method(config, spec)
+    step = lambda state, batch: trainer.step(state, batch, {})  # noqa: E731
+    if system != "stargan":  # compiling these takes longer than what it would show
+        before = jax.eval_shape(trainer.init, jax.random.key(0))
+        after, metrics = jax.eval_shape(step, before, batch)
+        assert jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(lambda a: (a.shape, a.dtype), before)
+        assert all(value.shape == () for value in metrics.values())
+        return
+    fresh = jax.jit(trainer.init)(jax.random.key(0))
+    state, metrics = jax.jit(step)(fresh, batch)
+    for now, before in ((state.g, fresh.g), (state.d, fresh.d)):
+        for name, tree in now.params.items():
+            assert fingerprint(tree) != fingerprint(before.params[name]), name
+    assert all(np.isfinite(float(value)) for value in metrics.values())
+    assert trainer.gan(state).spec.family == system
+
+
+def test_stargan_is_told_all_values_and_they_reach_the_image():
+    attributes = (("hair", ("a", "b", "c")), ("smile", ("no", "yes")))
+    options = {"resolution": 16, "width": 2, "blocks": 1, "attributes": attributes}
+    gan = init_gan("stargan", options, jax.random.key(0))
+    assert gan.variables["params"]["encoder"]["conv0"]["kernel"].shape == (7, 7, 3 + 4, 2)
+    x = jax.random.uniform(jax.random.key(1), (2, 16, 16, 3), minval=-1.0)
+    one, other = (gan(x, target=jnp.array([[h, 0]] * 2)) for h in (0, 2))
+    assert float(jnp.abs(one - other).max()) > 1e-3
+
+
+def test_logits_side_by_side_are_classified_one_attribute_at_a_time():
+    logits = jax.random.normal(jax.random.key(0), (5, 4))
+    values = jnp.array([[0, 1], [1, 0], [2, 1], [-1, 0], [0, -1]])
+    for kind in ("softmax", "bce_sum"):
+        want = classification(logits[:, :3], values[:, 0], 3, kind) + classification(
+            logits[:, 3:], values[:, 1], 2, kind
+        )
+        np.testing.assert_allclose(all_classification(logits, values, (3, 2), kind), want, rtol=1e-6)
+
+
+def test_cyclegan_moves_only_from_the_value_that_there_is():
+    gan = init_gan("cyclegan", {"resolution": 16, "width": 2, "blocks": 1, "attributes": (("smile", ("no", "yes")),)},
+                   jax.random.key(0))  # fmt: skip
+    assert gan.stages == ("smile_0_1", "smile_1_0")
+    x = jax.random.uniform(jax.random.key(1), (3, 16, 16, 3), minval=-1.0)
+    out = gan(x, now=jnp.array([[0], [1], [1]]), target=jnp.array([[1], [1], [0]]))
+    moved = jnp.abs(out - x).max((1, 2, 3)) > 0
+    assert moved.tolist() == [True, False, True]
+
+
+def test_weights_pick_the_samples_of_a_value():
+    values = jnp.array([[1.0, 3.0], [10.0, 10.0], [5.0, 7.0]])
+    assert float(weighted(values, jnp.array([1.0, 0.0, 1.0]))) == 4.0
+    assert float(weighted(values, jnp.zeros(3))) == 0.0
+
+
+def test_the_transposed_conv3_is_the_strided_ones_transpose():
+    """`ConvTranspose2d(3, 2, 1, output_padding=1)` by its definition: every input lands at 2i - 1 + k."""
+    module = _Conv(1, 3, up=True)
+    x = jnp.zeros((1, 3, 3, 1)).at[0, 1, 1, 0].set(1.0)
+    variables = module.init(jax.random.key(0), x)
+    params = {**variables["params"], "bias": jnp.zeros(1)}
+    out = module.apply({"params": params}, x)[0, ..., 0]
+    kernel = params["kernel"][::-1, ::-1, 0, 0]  # ours is the canonical one: it correlates with the spread-out input
+    want = np.zeros((6, 6), np.float32)
+    want[1:4, 1:4] = kernel
+    np.testing.assert_allclose(out, want, atol=1e-6)
+
+
+CONFIGS = ("faces32", "stargan_faces32", "cyclegan_faces32", "icgan_faces64", "digits64")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_configurations_build(name):
+    from pathlib import Path
+
+    from ganx.data import open_source
+
+    config = load_config(Path(__file__).parents[2] / "configs" / "modulargan" / f"{name}.py")
+    data = open_source(config.data.source).spec
+    config.samples = 1
+    trainer = method(config, data)
+    state = jax.eval_shape(trainer.init, jax.random.key(0))
+    assert sum(leaf.size for leaf in jax.tree.leaves(state.g.params)) > 1e5

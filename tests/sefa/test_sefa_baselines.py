@@ -1,0 +1,139 @@
+"""InterFaceGAN and GANSpace against what they must find, and their solvers against the conditions of an optimum."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganx import GanxError
+from ganx.models import init_gan
+from ganx.sefa.ganspace import ganspace, styles
+from ganx.sefa.interfacegan import boundary, interfacegan, interpolate, project
+from ganx.sefa.pca import principal_components
+from ganx.sefa.predictors import Predictor
+from ganx.sefa.svm import logistic, support_vectors
+
+
+@pytest.fixture(scope="module")
+def overlapping():
+    rng = np.random.default_rng(0)
+    positive = rng.random(300) < 0.4
+    return rng.normal(size=(300, 5)) + 0.7 * positive[:, None], positive
+
+
+@pytest.mark.parametrize("c", [1.0, 0.05])
+def test_the_machine_is_at_its_optimum(overlapping, c):
+    """The dual's optimality conditions: samples outside the margin pull nothing, those inside pull fully."""
+    x, positive = overlapping
+    found = support_vectors(x, positive, c)
+    y = np.where(positive, 1, -1)
+    slack = 1 - y * (x @ found.weights + found.intercept)
+    inside, on = slack > 1e-6, np.abs(slack) <= 1e-6
+    rest = found.weights - c * (y[inside] @ x[inside])  # what the samples on the margin must add
+    pulls, *_ = np.linalg.lstsq(
+        np.c_[x[on], np.ones(on.sum())].T * y[on], np.r_[rest, -c * y[inside].sum()], rcond=None
+    )
+    assert on.sum() <= 6
+    assert pulls.min() >= -1e-6
+    assert pulls.max() <= c + 1e-6
+    np.testing.assert_allclose((pulls * y[on]) @ x[on], rest, atol=1e-6)
+
+
+def test_logistic_regression_is_at_its_optimum(overlapping):
+    x, positive = overlapping
+    found = logistic(x, positive, 2.0)
+    chance = 1 / (1 + np.exp(-(x @ found.weights + found.intercept)))
+    np.testing.assert_allclose(found.weights, 2.0 * x.T @ (positive - chance), atol=1e-6)
+    assert abs((positive - chance).sum()) <= 1e-6
+
+
+def test_planes_of_attributes_are_found_and_named():
+    """A linear attribute of a linear generator has a known plane."""
+    gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 6}, jax.random.key(0))
+    predictor = Predictor(("bright", "never"), lambda x: jnp.stack([x.mean((1, 2, 3)), 0 * x[:, 0, 0, 0]], 1))
+    found = interfacegan(gan, predictor, jax.random.key(1), n=1024, ratio=0.1)
+    assert found.names == ("bright",)
+    assert found.values[0] > 0.9
+    z = gan.latents(jax.random.key(2), 64)
+    up, down = (np.asarray(gan(z + s * found.vectors[0])).mean((1, 2, 3)) for s in (1.0, -1.0))
+    assert (up > down).mean() > 0.9
+    with pytest.raises(GanxError, match="never changes"):
+        interfacegan(gan, predictor, jax.random.key(1), n=64, attributes=("never",))
+
+
+@pytest.mark.parametrize(("scores", "message"), [(np.zeros(50), "score alike"), (np.arange(40.0), "as many scores")])
+def test_useless_scores_are_refused(scores, message):
+    with pytest.raises(GanxError, match=message):
+        boundary(np.ones((50, 3)), scores, ratio=0.2)
+
+
+def test_projections_leave_the_conditions_alone():
+    """Acceptance check 12, with conditions that repeat each other."""
+    rng = np.random.default_rng(1)
+    n, conditions = rng.normal(size=16), rng.normal(size=(5, 16))
+    conditions = np.concatenate([conditions, conditions[:1] + conditions[1:2]])
+    found = project(n, conditions)
+    assert np.abs(conditions / np.linalg.norm(conditions, axis=1, keepdims=True) @ found).max() <= 1e-6
+    assert abs(np.linalg.norm(found) - 1) <= 1e-6
+    assert found @ n > 0
+    with pytest.raises(GanxError, match="nothing of the direction"):
+        project(conditions[0], conditions)
+
+
+def test_absolute_steps_hit_their_distances():
+    rng = np.random.default_rng(2)
+    n = rng.normal(size=32).astype(np.float32)
+    n /= np.linalg.norm(n)
+    code = 5 * rng.normal(size=(3, 32)).astype(np.float32)
+    line = interpolate(code, n, -2.0, 2.0, 5)
+    np.testing.assert_allclose(line @ n, np.broadcast_to(np.linspace(-2, 2, 5), (3, 5)), atol=1e-5)
+    np.testing.assert_allclose(interpolate(code, n, -2.0, 2.0, 5, "relative")[:, 2], code)
+
+
+@pytest.fixture(scope="module")
+def mapped():
+    return init_gan("stylegan2", {"resolution": 8, "latent": 16, "style": 16, "mapping_layers": 2}, jax.random.key(0))
+
+
+def test_streamed_components_are_those_of_all_samples(mapped):
+    """Acceptance check 12: the styles' principal components and deviations."""
+    found = ganspace(mapped, jax.random.key(3), n=10_000, k=4)
+    cloud = np.concatenate([np.asarray(b) for b in styles(mapped, jax.random.split(jax.random.key(3), 3)[0], 10_000)])
+    values, columns = np.linalg.eigh(np.cov(cloud.T.astype(np.float64)))
+    full, values = columns.T[::-1][:4], values[::-1]
+    assert (1 - np.abs((found.vectors * full).sum(1))).max() <= 1e-6
+    np.testing.assert_allclose(found.values, values[:4] / values.sum(), rtol=1e-5)
+    np.testing.assert_allclose(found.scales, np.sqrt(values[:4]), rtol=0.03)  # of 5,000 other samples
+    with pytest.raises(GanxError, match="stage out"):
+        ganspace(mapped, jax.random.key(3), stage="layer0")
+
+
+def test_few_wide_samples_have_the_same_components(monkeypatch):
+    rng = np.random.default_rng(4)
+    x = (rng.normal(size=(60, 40)) * np.arange(1, 41)[::-1]).astype(np.float32)
+    batches = lambda: iter([jnp.asarray(x[:30]), jnp.asarray(x[30:])])  # noqa: E731
+    tall = principal_components(batches, 5)
+    monkeypatch.setattr("ganx.sefa.pca.LARGEST", 30)
+    with pytest.raises(GanxError, match="too many"):
+        principal_components(batches, 5)
+    monkeypatch.setattr("ganx.sefa.pca.LARGEST", 39)
+    with pytest.raises(GanxError, match="too many"):
+        principal_components(batches, 5)
+    x = x[:30]
+    half = lambda: iter([jnp.asarray(x)])  # noqa: E731
+    wide = principal_components(half, 5)
+    monkeypatch.setattr("ganx.sefa.pca.LARGEST", 64)
+    same = principal_components(half, 5)
+    np.testing.assert_allclose(wide.deviations, same.deviations, rtol=1e-5)
+    assert np.abs((wide.vectors * same.vectors).sum(1)).min() >= 1 - 1e-5
+    assert len(tall.vectors) == 5
+
+
+def test_features_lead_back_to_z():
+    """Components of a layer's features, regressed: moving along a direction moves its component."""
+    gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 6}, jax.random.key(0))
+    found = ganspace(gan, jax.random.key(5), n=600, k=3)
+    assert np.abs(np.linalg.norm(found.vectors, axis=1) - 1).max() <= 1e-6
+    assert (np.diff(found.values) < 0).all()
+    with pytest.raises(GanxError, match="ask for fewer"):
+        ganspace(gan, jax.random.key(5), n=8, k=20)
