@@ -155,33 +155,43 @@ class Inquiry:
       key: a key of the lens's own.
       samples: how many images statistics are taken over.
       source: the data source that the generator was trained on, "" if unknown.
+      path: where the generator was opened from, "" if unknown.
     """
 
     key: jax.Array
     samples: int = 1000
     source: str = ""
+    path: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Lens:
-    """A registered lens; `order` is its place in the report."""
+    """A registered lens; `order` is its place in the report, `pictures` what it is for (see `register`)."""
 
     name: str
     order: int
     title: str
     look: Callable[[Gan, Inquiry], Section | None]
+    pictures: bool = True
+
+    def applies(self, gan: Gan) -> bool:
+        """Whether it is for such a generator at all."""
+        return not self.pictures or (len(gan.spec.latent) == 1 and gan.spec.channels in (1, 3))
 
 
 _lenses: dict[str, Lens] = {}
 
 
-def register(name: str, order: int, title: str) -> Callable[[Callable], Callable]:
-    """Decorator that adds a lens to every report. A name can be taken once."""
+def register(name: str, order: int, title: str, pictures: bool = True) -> Callable[[Callable], Callable]:
+    """Decorator that adds a lens to every report. A name can be taken once.
+
+    `pictures`: it is for generators that draw pictures from a vector, not for those of points or translators.
+    """
 
     def add(look: Callable[[Gan, Inquiry], Section | None]) -> Callable[[Gan, Inquiry], Section | None]:
         if name in _lenses:
             raise ValueError(f"two lenses are named {name!r}")
-        _lenses[name] = Lens(name, order, title, look)
+        _lenses[name] = Lens(name, order, title, look, pictures)
         return look
 
     return add

@@ -8,8 +8,9 @@ import pytest
 from ganx.data.example import SourceSpec
 from ganx.training import load_config
 from ganx.training.adversarial import adversarial
+from ganx.training.method import find_method
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -17,9 +18,11 @@ def test_it_builds_and_a_step_has_the_right_shapes(path):
     config = load_config(path)
     size = next((n for n in (256, 128, 64) if path.stem.endswith(str(n))), 32)
     labels = tuple("0123456789") if config.model.conditional else ()
-    method = adversarial(config, SourceSpec("npz:x", (size, size, 3), labels))
+    shape = (2,) if config.data.source.startswith("world:gaussians") else (size, size, 3)
+    build = adversarial if config.method == "adversarial" else find_method(config.method)
+    method = build(config, SourceSpec("npz:x", shape, labels))
     state = jax.eval_shape(method.init, jax.random.key(0))
-    images = jax.ShapeDtypeStruct((method.images, size, size, 3), "float32")
+    images = jax.ShapeDtypeStruct((method.images, *shape), "float32")
     batch = {"image": images, "label": jax.ShapeDtypeStruct((method.images,), "int32")}
     due = dict.fromkeys(method.lazy, True)
     after, metrics = jax.eval_shape(lambda s, b: method.step(s, b, due), state, batch)

@@ -65,6 +65,13 @@ def history(run: epath.PathLike) -> History:
     return History(np.array(steps), values, tuple(egan["mutations"]), float(egan["gamma"]))
 
 
+def is_run(path: epath.PathLike) -> bool:
+    """Whether that is a run of E-GAN which has a record to tell of."""
+    folder = epath.Path(path)
+    config = folder / "config.json"
+    return bool(str(path)) and config.exists() and json.loads(config.read_text()).get("method") == "egan"
+
+
 def run_config(run: epath.PathLike) -> dict[str, Any]:
     """The configuration that a run of E-GAN was started with."""
     path = find(run) / "config.json"

@@ -12,7 +12,7 @@ from etils import epath
 
 from ganx import codes
 from ganx.egan.compare import balance, modes
-from ganx.egan.history import History, ancestors, history, trail, warning
+from ganx.egan.history import History, ancestors, history, is_run, trail, warning
 from ganx.egan.points import SAMPLES, picture
 from ganx.gan import Gan
 from ganx.lens import Chart, Figure, ImageGrid, Inquiry, Section, Table, register
@@ -37,10 +37,10 @@ def looking_at(run: epath.PathLike, against: Sequence[epath.PathLike] = ()) -> I
         _about.reset(token)
 
 
-@register("egan", order=60, title="How it was bred (E-GAN)")
+@register("egan", order=70, title="How it was bred (E-GAN)", pictures=False)
 def egan(gan: Gan, inquiry: Inquiry) -> Section | None:
     """The history of a population; None where it is not known which run the generator came from."""
-    runs = _about.get()
+    runs = _about.get() or ((inquiry.path,) if is_run(inquiry.path) else ())
     if not runs:
         return None
     record = history(runs[0])

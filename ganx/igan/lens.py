@@ -11,7 +11,7 @@ from ganx.gan import Gan
 from ganx.igan import draw, edits
 from ganx.igan.cut import choose_cut
 from ganx.igan.evaluate import Scores, score_all
-from ganx.igan.files import Concepts
+from ganx.igan.files import Concepts, open_concepts
 from ganx.igan.matched import concepts_of, standing_for, world_effects
 from ganx.igan.swaps import swap_parts
 from ganx.igan.truth import part_names, world_of
@@ -39,14 +39,17 @@ _PARTS = ("hair", "eyes", "mouth", "face")
 @register("groups", order=60, title="Groups of filters (IGAN)")
 def groups(gan: Gan, inquiry: Inquiry) -> Section | None:
     """Concept layouts, receptive fields and sizes of groups; for a world also swaps by name and their scores."""
+    own = open_concepts(inquiry.path)[1] if inquiry.path else None
     try:
-        cut = choose_cut(gan)
+        cut = own.cut if own else choose_cut(gan)
     except GanxError:  # no layer of maps
         return None
     fit_key, look_key, key = jax.random.split(inquiry.key, 3)
     counts = [count for count in _COUNTS if count <= gan.shapes[cut.stage][-1]]
     found = {count: concepts_of(gan, None, cut, count, fit_key) for count in counts or [2]}
-    main = found.get(_GROUPS) or found[max(found)]
+    if own:
+        found[own.groups] = own
+    main = own or found.get(_GROUPS) or found[max(found)]
     figures = _pictures(gan, found, main, look_key)
     numbers: dict = {"stage": cut.stage, "share": draw.shares(main.labels, main.groups).tolist()}
     if world_of(gan, inquiry.source) is not None:

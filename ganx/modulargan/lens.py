@@ -20,7 +20,7 @@ _LEAD = (
 )
 
 
-@register("modules", order=45, title="Modules, and programs of them (ModularGAN)")
+@register("modules", order=65, title="Modules, and programs of them (ModularGAN)", pictures=False)
 def modules(gan: Gan, inquiry: Inquiry) -> Section | None:
     """A strip of a program with all modules, a grid over two of them and, on a world, the errors."""
     source = inquiry.source or gan.spec.data

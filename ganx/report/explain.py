@@ -34,6 +34,7 @@ def explain(
     samples: int = 1000,
     only: Sequence[str] | None = None,
     title: str | None = None,
+    path: str = "",
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Looks at a GAN through every lens that applies.
@@ -46,6 +47,7 @@ def explain(
       samples: how many images statistics are taken over.
       only: names of the lenses to use; all of them by default.
       title: heading of the page; by default the family and the resolution.
+      path: where the GAN was opened from, for lenses that find more there (groups, the history of a population).
       progress: called with a lens's title before it starts.
 
     Returns:
@@ -53,18 +55,20 @@ def explain(
     """
     if samples < 1:
         raise GanxError(f"samples is a whole number from 1 up, not {samples}")
-    chosen = select(only)
+    chosen = [lens for lens in select(only) if lens.applies(gan)]
     _check_weights(gan)
     folder = _folder(out)
     seen: dict[Lens, Section] = {}
     for lens in chosen:
         if progress:
             progress(lens.title)
-        section = lens.look(gan, Inquiry(lens_key(seed, lens.name), samples, gan.spec.data))
+        section = lens.look(gan, Inquiry(lens_key(seed, lens.name), samples, gan.spec.data, path))
         if section is not None:
             seen[lens] = section
     if not seen:
-        raise GanxError(f"none of {', '.join(lens.name for lens in chosen)} applies to this {gan.spec.family}")
+        raise GanxError(
+            f"none of {', '.join(only or [lens.name for lens in discover()])} applies to this {gan.spec.family}"
+        )
     facts = describe(gan, seed)
     html = page.build(title or page.default_title(gan), facts, gan, seen)
     return _write(folder, html, facts, seen)

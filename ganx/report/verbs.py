@@ -36,4 +36,5 @@ def _explain(args: argparse.Namespace) -> None:
 
     gan = load(args.gan)
     only = args.only.split(",") if args.only else None
-    print(explain(gan, args.out, seed=args.seed, only=only, title=Path(args.gan).name, progress=say))
+    page = explain(gan, args.out, seed=args.seed, only=only, title=Path(args.gan).name, path=args.gan, progress=say)
+    print(page)

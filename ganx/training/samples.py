@@ -35,6 +35,8 @@ class Sampler:
         self._journal.images("fakes", step, np.asarray(self._sample(state, jax.random.clone(self._key))))
 
     def reals(self) -> None:
-        """Writes `samples/reals-0.png`, what the discriminator sees."""
+        """Writes `samples/reals-0.png`, what the discriminator sees; nothing where data are points."""
+        if len(self._feed.source.spec.shape) != 3:
+            return
         images = self._reals(self._feed.constants, self._feed.batch(0))
         self._journal.images("reals", 0, np.asarray(images)[: self._count])

@@ -23,7 +23,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where both sides run")
     options.add_argument("--pin", type=int, metavar="CORE", help="run on this core, one thread a side (CPU only)")
-    options.add_argument("--repeats", type=int, choices=range(2, 101), default=9, metavar="N", help="timed runs of a side")
+    options.add_argument(
+        "--repeats", type=int, choices=range(2, 101), default=9, metavar="N", help="timed runs of a side"
+    )
     options.add_argument("--no-tf32", action="store_true", help="full float32 on both sides (GPU)")
     options.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     options.add_argument("--only", default="", help="run only the rows whose name contains this")
