@@ -2,7 +2,7 @@
 
 import jax
 import pytest
-from planted import Oracle, planted
+from planted_units import Oracle, planted
 
 from ganx.dissection import Samples, dissect
 

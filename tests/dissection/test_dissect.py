@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from planted import CLASSES, DRIVE, INERT, NOISE, layout, planted
+from planted_units import CLASSES, DRIVE, INERT, NOISE, layout, planted
 
 from ganx.dissection import (
     Dissection,
