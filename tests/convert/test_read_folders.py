@@ -100,7 +100,7 @@ def _elsewhere(file, h5py):
 
 def _virtual(file, h5py):
     layout = h5py.VirtualLayout((4,), "f4")
-    layout[:] = h5py.VirtualSource("/tmp/other.h5", "b", (4,))
+    layout[:] = h5py.VirtualSource("other.h5", "b", (4,))
     file.create_virtual_dataset("a", layout)
 
 
