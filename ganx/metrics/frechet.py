@@ -29,7 +29,7 @@ class Frechet(NamedTuple):
 
 
 def frechet(a: Moments, b: Moments) -> Frechet:
-    """|μ₁ - μ₂|² + Tr(S₁ + S₂ - 2 (S₁S₂)^½) (Dowson & Landau 1982; Heusel et al. 2017), in float64 on the host.
+    """The distance of two sets of features, as Gaussians of their moments (Heusel et al. 2017).
 
     Raises:
       GanxError: features of different width, or covariances under different divisors.
@@ -38,11 +38,35 @@ def frechet(a: Moments, b: Moments) -> Frechet:
         raise GanxError(f"features are {len(a.mean)} and {len(b.mean)} wide; take both from one network and layer")
     if a.ddof != b.ddof:
         raise GanxError("one covariance is biased and the other is not; make both under one preset")
-    means = float(np.square(a.mean - b.mean).sum())
-    traces = float(np.trace(a.covariance) + np.trace(b.covariance))
-    shared = np.linalg.svd(_factor(a.covariance).T @ _factor(b.covariance), compute_uv=False).sum()
+    return gaussian_distance(a.mean, a.covariance, b.mean, b.covariance)
+
+
+def gaussian_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> Frechet:
+    """|μ₁ - μ₂|² + Tr(S₁ + S₂ - 2 (S₁S₂)^½) (Dowson & Landau 1982), in float64 on the host.
+
+    Args:
+      mean1, mean2: `[d]`.
+      cov1, cov2: `[d, d]`.
+
+    Raises:
+      GanxError: shapes that do not fit, NaN or Inf.
+    """
+    mean1, cov1, mean2, cov2 = _checked(mean1, cov1, mean2, cov2)
+    means = float(np.square(mean1 - mean2).sum())
+    traces = float(np.trace(cov1) + np.trace(cov2))
+    shared = np.linalg.svd(_factor(cov1).T @ _factor(cov2), compute_uv=False).sum()
     covariances = traces - 2.0 * float(shared)
     return Frechet(means + covariances, means, covariances, means + covariances >= -_ROUNDING * traces)
+
+
+def _checked(*moments: np.ndarray) -> list[np.ndarray]:
+    arrays = [np.asarray(array, np.float64) for array in moments]
+    size = len(arrays[0])
+    if [array.shape for array in arrays] != [(size,), (size, size)] * 2:
+        raise GanxError(f"means [d] and covariances [d, d] are needed, not {[list(a.shape) for a in arrays]}")
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise GanxError("means or covariances hold NaN or Inf; check the images that they were measured on")
+    return arrays
 
 
 def _factor(covariance: np.ndarray) -> np.ndarray:

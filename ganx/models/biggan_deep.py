@@ -15,28 +15,13 @@ import jax
 import jax.numpy as jnp
 
 from ganx.models.attention import SelfAttention, mean_down, nearest_up
-from ganx.models.biggan import BOTTOM, ProjectionHead, ToRgb, check_label, norm_kernels, scaled
+from ganx.models.biggan import BOTTOM, D_WIDTHS, G_WIDTHS, ProjectionHead, ToRgb, check_label, norm_kernels, scaled
 from ganx.models.classnorm import ClassNorm, TableRow, table_row
 from ganx.models.family import Family
 from ganx.models.spectral import SpectralConv, SpectralDense, SpectralEmbed, WeightRule
 from ganx.models.staged import Context, StagedGenerator, no_more_conditions
 
 REDUCTION = 4  # blocks work at a quarter of their width
-# multiples of the width: the first map and the output of each resolution's blocks (G), the stem and the same (D)
-G_WIDTHS = {
-    32: (4, 4, 4, 4),
-    64: (16, 16, 8, 4, 2),
-    128: (16, 16, 8, 4, 2, 1),
-    256: (16, 16, 8, 8, 4, 2, 1),
-    512: (16, 16, 8, 8, 4, 2, 1, 1),
-}
-D_WIDTHS = {
-    32: (4, 4, 4, 4),
-    64: (1, 2, 4, 8, 16),
-    128: (1, 2, 4, 8, 16, 16),
-    256: (1, 2, 4, 8, 8, 16, 16),
-    512: (1, 1, 2, 4, 8, 8, 16, 16),
-}
 
 
 class DeepBlock(NamedTuple):

@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ganx.errors import GanxError
 from ganx.models import layers
+from ganx.models.conditions import Noise, mapping_context, noise_context, noise_maps
 from ganx.models.family import Family
 from ganx.models.growing import (
     Lod,
@@ -63,12 +63,8 @@ class _Layer(nn.Module):
         shape = (self.resolution, self.resolution)
         const = self.variable("constants", "noise", lambda: jax.random.normal(self.make_rng("params"), shape))
         strength = self.param("noise_strength", nn.initializers.zeros, (self.features,))
-        if "noise" not in context:
-            return strength * const.value[None, :, :, None]
-        if context["noise"] is None:
-            return jnp.zeros((1, 1, 1, 1))
-        draw = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, self.index), shape))
-        return strength * draw(context["noise"])[..., None]
+        maps = noise_maps(context, self.index, const.value)
+        return jnp.zeros((1, 1, 1, 1)) if maps is None else strength * maps
 
 
 def adain(x: jax.Array, style: jax.Array) -> jax.Array:
@@ -146,28 +142,18 @@ class StyleGanGenerator(StagedGenerator):
         label: jax.Array | None = None,
         psi: float | jax.Array = 1.0,
         cutoff: int | None = None,
-        noise: str | jax.Array = "const",
+        noise: Noise = "const",
         lod: float | Lod = 0.0,
         **conditions: Any,
     ) -> tuple[jax.Array, Context]:
-        """Conditions: `label` int32 `[n]`; truncation `psi` on the first `cutoff` layers (all by default); `noise` is
-        "const" (the stored maps), "none", or a key that draws fresh noise for every sample; the level of detail `lod`.
-        """
+        """Conditions: `label` int32 `[n]`; truncation `psi` on the first `cutoff` layers (all by default); `noise` as
+        in `noise_context`; the level of detail `lod`."""
         no_more_conditions("stylegan", "label, psi, cutoff, noise and lod", conditions)
         n, count = len(z), self.num_layers()
-        below = jnp.arange(count) < (count if cutoff is None else cutoff)
+        sides = {f"layer{i}": 4 * 2 ** (i // 2) for i in range(count)}
         context = lod_context(as_lod(lod, self.resolution, self.growing), n)
-        context["psi"] = jnp.broadcast_to(jnp.where(below, psi, 1.0), (n, count))
-        label = checked_label(label, self.classes, n)
-        if label is not None:
-            context["label"] = label
-        if not isinstance(noise, str):
-            context["noise"] = jax.random.split(noise, n)
-        elif noise == "none":
-            context["noise"] = None
-        elif noise != "const":
-            raise GanxError(f'noise is "const", "none" or a key from jax.random.key, not {noise!r}')
-        return z, context
+        context |= mapping_context(label, self.classes, psi, cutoff, n, count)
+        return z, context | noise_context(noise, n, sides)
 
     def train_conditions(self, key: jax.Array) -> dict[str, Any]:
         return {"noise": key}

@@ -6,18 +6,18 @@ Parameters are stored raw, as drawn from N(0, 1); the equalised-learning-rate ga
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping as Named
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ganx.errors import GanxError, unknown
+from ganx.errors import GanxError
 from ganx.models import layers
+from ganx.models.conditions import Noise, mapping_context, noise_context, noise_maps
 from ganx.models.family import Family
 from ganx.models.staged import Context, StagedGenerator, no_more_conditions
-from ganx.models.style import EMBEDDINGS, Conv, Dense, Mapping, checked_label
+from ganx.models.style import EMBEDDINGS, Conv, Dense, Mapping
 from ganx.models.stylegan2_discriminator import StyleGan2Discriminator, discriminator
 from ganx.models.stylegan2_layers import activated, channels_at, check, clipped, dtype_at
 
@@ -56,7 +56,7 @@ class _Layer(nn.Module):
             x = jnp.broadcast_to(const, (len(w), *const.shape[1:]))
         x = self._convolved(x.astype(self.dtype), w)
         if self.noise:
-            x = x + self._noise(len(w), context).astype(x.dtype)
+            x = x + self._noise(context).astype(x.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x = activated(x + bias.astype(x.dtype), self.clamp)
         if below is None:
@@ -71,17 +71,12 @@ class _Layer(nn.Module):
             kernel, style = prenormalised(kernel, style)
         return layers.modulated_conv(x, kernel, style, up=self.index % 2 == 1)
 
-    def _noise(self, n: int, context: Context) -> jax.Array:
+    def _noise(self, context: Context) -> jax.Array:
         shape = (self.resolution, self.resolution)
         const = self.variable("constants", "noise", lambda: jax.random.normal(self.make_rng("params"), shape))
         strength = self.param("noise_strength", nn.initializers.zeros, ())
-        given = context.get("noise", {})
-        if given is None:
-            return jnp.zeros((1, 1, 1, 1))
-        if isinstance(given, dict):
-            return strength * given.get(f"layer{self.index}", const.value[None])[..., None]
-        draw = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, self.index), shape))
-        return strength * draw(given)[..., None]
+        maps = noise_maps(context, self.index, const.value)
+        return jnp.zeros((1, 1, 1, 1)) if maps is None else strength * maps
 
 
 class _ToRgb(nn.Module):
@@ -190,35 +185,16 @@ class StyleGan2Generator(StagedGenerator):
         label: jax.Array | None = None,
         psi: float | jax.Array = 1.0,
         cutoff: int | None = None,
-        noise: str | Named[str, jax.Array] | jax.Array = "const",
+        noise: Noise = "const",
         **conditions: Any,
     ) -> tuple[jax.Array, Context]:
         """Conditions: a class `label` int32 `[n]`; truncation `psi` on the first `cutoff` layers (all by default);
-        `noise` is "const" (the stored maps), "none", a key that draws fresh noise for every sample, or maps
-        `[r, r]` or `[n, r, r]` by the name of a layer, the stored ones elsewhere."""
+        `noise` as in `noise_context`."""
         no_more_conditions("stylegan2", "label, psi, cutoff and noise", conditions)
         n, count = len(z), self.num_layers()
-        below = jnp.arange(count) < (count if cutoff is None else cutoff)
-        context: Context = {"psi": jnp.broadcast_to(jnp.where(below, psi, 1.0), (n, count))}
-        label = checked_label(label, self.classes, n)
-        if label is not None:
-            context["label"] = label
-        return z, context | self._noise_context(noise, n)
-
-    def _noise_context(self, noise: str | Named[str, jax.Array] | jax.Array, n: int) -> Context:
-        if isinstance(noise, str):
-            if noise not in ("const", "none"):
-                raise GanxError(f'noise is "const", "none", a key from jax.random.key or maps by layer, not {noise!r}')
-            return {} if noise == "const" else {"noise": None}
-        if not isinstance(noise, Named):
-            return {"noise": jax.random.split(noise, n)}
-        sides = {f"layer{i}": 4 * 2 ** ((i + 1) // 2) for i in range(self.num_layers() - 1)}
-        for name, given in noise.items():
-            if name not in sides:
-                raise unknown("layer with noise", name, sides)
-            if jnp.shape(given)[-2:] != (sides[name],) * 2 or jnp.ndim(given) not in (2, 3):
-                raise GanxError(f"noise at {name} is [n, {sides[name]}, {sides[name]}], not {list(jnp.shape(given))}")
-        return {"noise": {k: jnp.broadcast_to(v, (n, sides[k], sides[k])) for k, v in noise.items()}}
+        sides = {f"layer{i}": 4 * 2 ** ((i + 1) // 2) for i in range(count - 1)}
+        context = mapping_context(label, self.classes, psi, cutoff, n, count)
+        return z, context | noise_context(noise, n, sides)
 
     def train_conditions(self, key: jax.Array) -> dict[str, Any]:
         return {"noise": key}

@@ -16,11 +16,12 @@ import numpy as np
 
 from ganx.errors import GanxError
 from ganx.models import layers, stylegan2
+from ganx.models.conditions import mapping_context
 from ganx.models.family import Family
 from ganx.models.filtered import Signal, filtered_lrelu, resampling
 from ganx.models.fourier import FourierInput
 from ganx.models.staged import Context, StagedGenerator, no_more_conditions
-from ganx.models.style import Dense, Mapping, checked_label
+from ganx.models.style import Dense, Mapping
 
 _normal = nn.initializers.normal(1.0)
 W_AVG_DECAY = 0.998
@@ -202,10 +203,7 @@ class StyleGan3Generator(StagedGenerator):
         """
         no_more_conditions("stylegan3", "label, psi, cutoff and transform", conditions)
         n, count = len(z), self.layers + 2
-        below = jnp.arange(count) < (count if cutoff is None else cutoff)
-        context: Context = {"psi": jnp.broadcast_to(jnp.where(below, psi, 1.0), (n, count))}
-        if (label := checked_label(label, self.classes, n)) is not None:
-            context["label"] = label
+        context = mapping_context(label, self.classes, psi, cutoff, n, count)
         if transform is not None:
             transform = jnp.asarray(transform, jnp.float32)
             if transform.shape not in ((3, 3), (n, 3, 3)):

@@ -5,8 +5,8 @@ Pictures: `Chain` cuts a generator, `fit` trains its layer-wise inverses, `inver
 """
 
 from ganx.seeing.compare import Comparison, compare
-from ganx.seeing.frechet import Distance, frechet, fsd
+from ganx.seeing.frechet import fsd
 from ganx.seeing.moments import Moments
 from ganx.seeing.tally import tally
 
-__all__ = ["Comparison", "Distance", "Moments", "compare", "frechet", "fsd", "tally"]
+__all__ = ["Comparison", "Moments", "compare", "fsd", "tally"]

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ganx.errors import GanxError
-from ganx.seeing.frechet import Distance, fsd
+from ganx.metrics.frechet import Frechet
+from ganx.seeing.frechet import fsd
 from ganx.seeing.moments import Moments
 
 
@@ -35,7 +36,7 @@ class Side:
     z: np.ndarray
     presence: np.ndarray
     presence_delta: np.ndarray
-    distance: Distance
+    distance: Frechet
     hallucinated: tuple[tuple[str, float], ...]
 
 

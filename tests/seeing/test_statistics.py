@@ -9,7 +9,8 @@ import pytest
 
 from ganx import GanxError
 from ganx.data.worlds import world
-from ganx.seeing import Moments, compare, frechet, fsd, tally
+from ganx.metrics.frechet import gaussian_distance
+from ganx.seeing import Moments, compare, fsd, tally
 from ganx.seeing import tally as tallies
 from ganx.seeing.measure import Table, measure, of_masks, of_source
 from ganx.seeing.plot import plot
@@ -230,5 +231,5 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(GanxError, match="at least 2"):
         Moments.of_counts(np.array([[16]]), 16).covariance()
     with pytest.raises(GanxError, match="NaN"):
-        frechet(np.array([np.nan]), np.eye(1), np.zeros(1), np.eye(1))
+        gaussian_distance(np.array([np.nan]), np.eye(1), np.zeros(1), np.eye(1))
     assert tallies is tally
