@@ -22,7 +22,7 @@ _COUNTS, _GROUPS, _SAMPLES, _SHOWN, _SIDE = (8, 16, 24), 16, 32, 4, 128
 _LEAD = (
     "The filters of one layer fall into groups by where in the picture they are active. Where a group owns a part, "
     "copying its channels from one picture into another carries the part over. In a GAN that was not trained for it "
-    "groups overlap; `ganx train --config configs/igan/…` is what pulls them apart (IGAN)."
+    "groups overlap; training with a configuration of configs/igan is what pulls them apart (IGAN)."
 )
 _LAYOUT = "Every pixel in the colour of the group that is most active there on average, for more and more groups."
 _FIELDS = "Where each group is active: a row a group, a column a picture; the rest is dimmed."

@@ -10,7 +10,8 @@ from ganx.gan import Gan, Spec
 from ganx.igan.filters import FilterStats, filter_stats
 
 SIDE, PARTS, FILTERS, DIMS = 16, 6, 96, 4
-CENTRES = np.array([(y, x) for y in (4, 12) for x in (3, 8, 13)], float)
+# the middles of two rows of three equal cells
+CENTRES = np.array([((i + 0.5) * SIDE / 2 - 0.5, (j + 0.5) * SIDE / 3 - 0.5) for i in range(2) for j in range(3)])
 
 
 def bumps(centres, sigma):
