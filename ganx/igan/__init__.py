@@ -4,10 +4,10 @@ The authors published no code. Docstrings say where each thing comes from: "pape
 what the paper states, "ours" is a choice or a derivation made where the paper is silent.
 
     cut → filters → partition → energy, weights, langevin, guidance     what fine-tuning is made of
-          rules, state, update → method, config                         fine-tuning itself (`ganx train`)
+          rules, state, smooth, update → method, config                 fine-tuning itself (`ganx train`)
           edits, swaps, files, matched → show                           what a user does with the result
           truth, pairs → evaluate                                       what says whether it worked
-          similarity, locality, effects, controls, monitors, realism    the measures that it takes
+          similarity, locality, effects, controls, monitors             the measures that it takes
 """
 
 from ganx.igan.cut import Cut, choose_cut

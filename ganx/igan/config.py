@@ -23,6 +23,7 @@ def igan_config() -> ConfigDict:
             "recover": 0,  # GAN steps before the first update
             "settle": 0,  # GAN steps after the last one
             "reset_d": False,  # start with a fresh discriminator, as the paper does for BigGAN
+            "smooth": 0.0,  # groups and energy see features blurred by so many positions (ours)
             "latents": 0,  # N of the energy and of Langevin sampling; 0 for config.batch
             **{name: dataclasses.asdict(kind()) for name, kind in PARTS.items()},
         }
@@ -53,11 +54,13 @@ def paper_stylegan() -> ConfigDict:
 
 
 def stabilise(config: ConfigDict) -> ConfigDict:
-    """The switches that keep features alive and groups effective (ours)."""
+    """The switches that make groups of filters part while the GAN stays one (ours; configs/igan/README.md)."""
     igan = config.igan
-    igan.partition.normalize = "rms"
+    igan.smooth = 1.0
+    igan.energy.normalize, igan.energy.reduce = "direction", "mean"
+    igan.guidance.joint, igan.guidance.clip, igan.guidance.lambda2 = True, 1.0, 10.0
+    igan.partition.normalize, igan.partition.freeze = "rms", False
     igan.weights.mle_limit = 0.5
-    igan.guidance.clip = 5.0
-    igan.langevin.clip_score = 50.0
-    igan.langevin.steps = 8
+    igan.langevin.clip_score, igan.langevin.steps = 50.0, 4
+    igan.lambda3.unit, igan.lambda3.horizon = "update", 10.0
     return config

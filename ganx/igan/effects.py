@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,9 @@ import numpy as np
 from ganx.gan import Activation, Gan
 from ganx.igan.cut import Cut
 from ganx.igan.swaps import swap_each_group
+
+ENOUGH = 0.6  # of all groups' effect on a part: so much is held by the groups that stand for it
+LEAST = 0.02  # likewise: a group with less does not stand for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +73,23 @@ def effect_share(energy: np.ndarray) -> float:
     return float(energy.max(1).sum() / total) if total > 0 else float("nan")
 
 
-def match_regions(energy: np.ndarray) -> np.ndarray:
-    """The region where each group has the largest share of its effect, int `[c]`; -1 for a group without effect."""
-    return np.where(energy.sum(1) > 0, energy.argmax(1), -1)
+def groups_of(energy: np.ndarray, regions: Sequence[int], enough: float = ENOUGH) -> tuple[int, ...]:
+    """The groups that stand for some regions together: those that spill least, until they hold enough of the effect.
 
+    One rule for every grouping, so that localities are compared where about as much is carried over: a group that
+    hardly does anything is local, and no use. A group may stand for several parts.
 
-def groups_of(energy: np.ndarray, region: int, least: float = 0.0) -> tuple[int, ...]:
-    """The groups that stand for a region: matched to it, with at least `least` of the effect that all groups have
-    there. The strongest first."""
-    strength = energy[:, region]
-    chosen = (match_regions(energy) == region) & (strength >= least * strength.sum())
-    return tuple(int(group) for group in np.argsort(-strength) if chosen[group])
+    Args:
+      energy: `[c, regions]`.
+      regions: numbers of them.
+      enough: of the effect that all groups have there, a share.
+
+    Returns:
+      The strongest first; () if no group has any effect there.
+    """
+    inside = energy[:, list(regions)].sum(1)
+    able = np.flatnonzero(inside >= LEAST * inside.sum()) if inside.sum() > 0 else np.zeros(0, int)
+    share = inside[able] / energy[able].sum(1)
+    able = able[np.argsort(-share, kind="stable")]
+    chosen = able[: 1 + np.searchsorted(np.cumsum(inside[able]), enough * inside[able].sum())]
+    return tuple(int(group) for group in sorted(chosen, key=lambda group: -inside[group]))

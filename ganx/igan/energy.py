@@ -19,7 +19,7 @@ from ganx.errors import unknown
 from ganx.igan.filters import by_position
 from ganx.igan.partition import membership
 
-NORMALIZE = ("none", "filter")
+NORMALIZE = ("none", "filter", "direction")
 REDUCE = ("sum", "mean")
 
 
@@ -29,7 +29,8 @@ class EnergyForm:
 
     Attributes:
       normalize: "none", or "filter": every filter is divided by its root mean square over a batch (see
-        `filter_scale`), so that no filter gains by growing or shrinking.
+        `filter_scale`), so that no filter gains by growing or shrinking. "direction": that too, but a filter still
+        counts as much as it is loud, so that quiet ones are not pushed until they die.
       reduce: "sum", or "mean": g is divided by the number of entries m k, so that its weight means the same for
         layers of any size.
       fixed_centres: no gradient through f̄^c. With it, large groups lose an advantage over small ones.
@@ -55,6 +56,8 @@ PAPER = EnergyForm()
 def filter_scale(features: jax.Array, form: EnergyForm = PAPER) -> jax.Array:
     """What the features are divided by, `[m]`: their root mean square over a batch, or ones.
 
+    For "direction" the value is the same for all filters, and each filter's share of it has the slope of its own.
+
     The gradient goes through it. Within a Langevin chain it stays what it was for the batch that the chain began with,
     for otherwise chains would depend on each other and g would be no function of z.
     """
@@ -62,7 +65,8 @@ def filter_scale(features: jax.Array, form: EnergyForm = PAPER) -> jax.Array:
     if form.normalize == "none":
         return jnp.ones(f.shape[-1])
     square = jnp.square(f.astype(jnp.float32)).mean((0, 1))
-    return jnp.sqrt(square + 1e-8 * jax.lax.stop_gradient(square.mean()) + jnp.finfo(jnp.float32).tiny)
+    rms = jnp.sqrt(square + 1e-8 * jax.lax.stop_gradient(square.mean()) + jnp.finfo(jnp.float32).tiny)
+    return rms if form.normalize == "filter" else rms * jax.lax.stop_gradient(jnp.sqrt(jnp.square(rms).mean()) / rms)
 
 
 def centres(features: jax.Array, labels: jax.Array, groups: int) -> jax.Array:

@@ -24,12 +24,15 @@ class GuidanceRule:
       clip: the gradient's global norm is at most this many times the running mean of the GAN gradient's; 0 leaves
         it alone (ours: one huge gradient inflates Adam's second moment for a hundred steps).
       memory: share of the old value that a step keeps in that running mean (ours).
+      joint: G descends the energy's term together with the GAN's loss in every GAN step, as eq. 1 has it, in place of
+        a step of its own at every update (the paper's Algorithm).
     """
 
     lambda0: float = 1.0
     lambda2: float = 0.1
     clip: float = 0.0
     memory: float = 0.9
+    joint: bool = False
 
 
 def guidance_loss(

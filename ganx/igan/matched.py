@@ -20,7 +20,6 @@ from ganx.igan.truth import part_names, world_of
 
 WHOLE: dict[str, tuple[str, ...]] = {"face": ("skin", "brows", "eyes", "nose", "mouth", "glasses", "wrinkles")}
 """Names for several parts together."""
-LEAST = 0.02  # of all groups' effect on a part: below that a group does not stand for it
 
 
 def world_effects(gan: Gan, concepts: Concepts, world: PictureWorld, key: jax.Array, pairs: int = 64) -> Effects:
@@ -31,14 +30,8 @@ def world_effects(gan: Gan, concepts: Concepts, world: PictureWorld, key: jax.Ar
 
 
 def standing_for(energy: np.ndarray, names: Sequence[str], part: str) -> tuple[int, ...]:
-    """The groups that stand for a part, the strongest first; for one of `WHOLE`, those of all its parts.
-
-    A small part may be nobody's main effect: then it is the group with the largest share of its effect there.
-    """
-    parts = [names.index(name) for name in WHOLE.get(part, (part,)) if name in names]
-    found = tuple(group for index in parts for group in groups_of(energy, index, LEAST))
-    share = energy[:, parts].sum(1) / np.maximum(energy.sum(1), 1e-30)
-    return found or (int(share.argmax()),)
+    """The groups that stand for a part, or for one of `WHOLE`, the strongest first; see `groups_of`."""
+    return groups_of(energy, [names.index(name) for name in WHOLE.get(part, (part,)) if name in names])
 
 
 def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Interpretability training as a method: GAN steps, and now and then an update of groups, W and G (paper, Algorithm).
 
     config = ganx.igan.config.igan_config()      # config.method is "igan"
-    ganx train --config configs/igan/faces32.py --workdir runs/igan
+    ganx train --config configs/igan/faces32.py --init runs/wide --workdir runs/concepts
 
 T GAN steps come before every update, and the run's state is the game's with a `Memory` beside it, so that
 checkpoints, resuming and averaging are those of any other run.
@@ -71,7 +71,7 @@ class Trainer:
         """An update if it is its turn, then the GAN's step, whose average of G takes it in."""
         maker = self.interpreter
         state = when(due["interpret"], self._update, lambda state: state, state)
-        after, metrics = maker.game.step(state, batch, due)
+        after, metrics = maker.playing(state).step(state, batch, due)
         usual = usual_norm(state.igan.usual_norm, metrics["grad_g"], maker.rules.guidance)
         memory = dataclasses.replace(state.igan, usual_norm=usual)
         return dataclasses.replace(cast(IganState, after), igan=memory), metrics

@@ -96,19 +96,24 @@ class Alternation:
 
     def active(self, step: jax.Array, done: jax.Array) -> jax.Array:
         """Whether an update that is due at `step`, after `done` others, runs: a bool scalar."""
-        runs = (step >= max(self.recover, 1)) & (step <= self.steps - self.settle)
+        runs = (step >= max(self.recover, 1)) & self.guides(step)
         return runs & (done < self.updates) if self.updates else runs
+
+    def guides(self, step: jax.Array) -> jax.Array:
+        """Whether the GAN is not left to itself yet at `step`: a bool scalar."""
+        return step <= self.steps - self.settle
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
     """All that is fixed for a run of interpretability training, besides the networks.
 
-    `groups` is C; `latents` the batch N of the energy and of Langevin sampling.
+    `groups` is C; `latents` the batch N of the energy and of Langevin sampling; `smooth` see `smooth.smoothed`.
     """
 
     groups: int
     latents: int
+    smooth: float
     alternation: Alternation
     lambda3: Lambda3
     weights: WeightRule
@@ -148,5 +153,7 @@ def build_rules(config: ConfigDict) -> Rules:
     """
     igan = config.igan
     alternation = Alternation(igan.every, igan.updates, igan.recover, igan.settle, config.steps)
+    if igan.smooth < 0:
+        raise GanxError(f"config.igan.smooth={igan.smooth}: a width in positions of the layer, 0 for none")
     parts = {name: kind(**igan[name].to_dict()) for name, kind in PARTS.items()}
-    return Rules(igan.groups, igan.latents or config.batch, alternation, **parts)
+    return Rules(igan.groups, igan.latents or config.batch, igan.smooth, alternation, **parts)

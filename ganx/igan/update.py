@@ -18,11 +18,13 @@ from ganx.igan.langevin import Chain, langevin
 from ganx.igan.partition import Partition, fit_partition, hold, refit_partition
 from ganx.igan.rules import Rules
 from ganx.igan.similarity import exclusivity
+from ganx.igan.smooth import smoothed
 from ganx.igan.state import IganState, Memory
 from ganx.igan.weights import follow_labels, update_weights
 from ganx.training.game import Game
 from ganx.training.keys import named
 from ganx.training.players import Label
+from ganx.training.state import Net
 
 Metrics = dict[str, jax.Array]
 PREFIX = "igan/"
@@ -55,7 +57,8 @@ class Interpreter:
         partition = self._partition(memory, stats, named(key, "partition"))
         weights = follow_labels(memory.weights, memory.partition.labels, partition.labels)
         z, label = self._draw(named(key, "latents"), rules.latents)
-        features = self._features(gan, z, label)
+        raw = self._raw(gan, z, label)
+        features = smoothed(raw, rules.smooth)
         chain = self._revise(gan, z, label, features, weights, partition.labels, named(key, "chain"))
         slope = realism_slope(features, self._features(gan, chain.z, label), partition.labels, groups, rules.energy)
         push = rules.push(memory.updates)
@@ -69,7 +72,7 @@ class Interpreter:
         )
         state, guided = self._guide(state, z, label, new)
         watched = {"lambda3": push, "score": chain.score, "distance": chain.moved, **guided}
-        watched |= self._watch(features, memory, new)
+        watched |= self._watch(raw, memory, new)
         return dataclasses.replace(state, igan=new, last={**state.last, **logged(watched)})
 
     def _gan(self, variables: Any) -> Gan:
@@ -80,8 +83,12 @@ class Interpreter:
         label = players.labels(named(key, "label"), n) if players.classes else None
         return players.latents(key, n), label
 
-    def _features(self, gan: Gan, z: jax.Array, label: Label) -> jax.Array:
+    def _raw(self, gan: Gan, z: jax.Array, label: Label) -> jax.Array:
         return self.cut.lower(gan, z, label=label).features
+
+    def _features(self, gan: Gan, z: jax.Array, label: Label) -> jax.Array:
+        """As partition and energy see them."""
+        return smoothed(self._raw(gan, z, label), self.rules.smooth)
 
     def _stats(self, gan: Gan, key: jax.Array) -> FilterStats:
         rule = self.rules.partition
@@ -115,23 +122,45 @@ class Interpreter:
 
         return langevin(energy_of, z, key, rules.langevin, prior=self.spec.prior, mesh=self.game.players.mesh)
 
+    def playing(self, state: IganState) -> Game:
+        """The game as it is played now: with `joint`, G descends the GAN's loss and the energy's term together.
+
+        The term is taken at latents of its own, from the first update on until the GAN is left to settle.
+        """
+        if not self.rules.guidance.joint:
+            return self.game
+        memory, key = state.igan, named(jax.random.fold_in(state.key, state.step), "joint")
+        on = (memory.updates > 0) & self.rules.alternation.guides(state.step)
+
+        def guide(g: Net, grads: Any) -> Any:
+            z, label = self._draw(named(key, "guide"), self.game.batch)
+            _, extra, _ = self._guidance(g, z, label, memory)
+            return jax.tree.map(lambda a, b: a + on * b, grads, extra)
+
+        return dataclasses.replace(self.game, guide=guide)
+
     def _guide(self, state: IganState, z: jax.Array, label: Label, memory: Memory) -> tuple[IganState, Metrics]:
-        """G's step down the energy's term."""
-        rules, g = self.rules, state.g
+        """G's step down the energy's term, unless it descends it together with the GAN's loss."""
+        guidance, g = self.rules.guidance, state.g
+        value, grads, norm = self._guidance(g, z, label, memory)
+        weight = guidance.lambda0 * guidance.lambda2
+        seen = {
+            "energy": -value / weight if weight else jnp.zeros(()),
+            "grad": norm,
+            "grad_ratio": norm / jnp.maximum(memory.usual_norm, 1e-12),
+        }
+        return (state if guidance.joint else dataclasses.replace(state, g=g.update(grads, self.game.g_opt))), seen
+
+    def _guidance(self, g: Net, z: jax.Array, label: Label, memory: Memory) -> tuple[jax.Array, Any, jax.Array]:
+        """The energy's term, its gradient as G gets it, and the gradient's norm before clipping."""
+        rules = self.rules
 
         def objective(params: Any) -> jax.Array:
             features = self._features(self._gan({"params": params, **g.stats}), z, label)
             return guidance_loss(features, memory.weights, memory.partition.labels, rules.guidance, rules.energy)
 
         value, grads = jax.value_and_grad(objective)(g.params)
-        grads, norm = clip_guidance(self.game.cleaned(grads), memory.usual_norm, rules.guidance)
-        weight = rules.guidance.lambda0 * rules.guidance.lambda2
-        seen = {
-            "energy": -value / weight if weight else jnp.zeros(()),
-            "grad": norm,
-            "grad_ratio": norm / jnp.maximum(memory.usual_norm, 1e-12),
-        }
-        return dataclasses.replace(state, g=g.update(grads, self.game.g_opt)), seen
+        return value, *clip_guidance(self.game.cleaned(grads), memory.usual_norm, rules.guidance)
 
     def _watch(self, features: jax.Array, old: Memory, new: Memory) -> Metrics:
         before = self._or_same(old, new)

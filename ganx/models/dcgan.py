@@ -152,11 +152,19 @@ def generator(
     latent: int = 100,
     prior: str = "normal",
     dtype: str = "float32",
+    width_max: int = 0,
+    extra: int = 0,
 ) -> DcganGenerator:
-    """The standard generator: `width` channels before the image, doubling with every halving of the size."""
+    """The standard generator: `width` channels before the image, doubling with every halving of the size.
+
+    `width_max` bounds the doubling, unless it is 0. `extra` puts so many 3 x 3 convolutions before the image, as in
+    the DCGAN of Arjovsky et al. 2017.
+    """
     depth = _depth(resolution)
-    blocks = [Block("project", width * 2 ** (depth - 1), 4, False, True, "relu")]
-    blocks += [Block("up", width * 2**i, 4, False, True, "relu") for i in reversed(range(depth - 1))]
+    widths = [min(width * 2**i, width_max or width * 2**i) for i in reversed(range(depth))]
+    blocks = [Block("project", widths[0], 4, False, True, "relu")]
+    blocks += [Block("up", wide, 4, False, True, "relu") for wide in widths[1:]]
+    blocks += [Block("conv", width, 3, False, True, "relu")] * extra
     blocks += [Block("up", channels, 4, False, False, "tanh")]
     return DcganGenerator(tuple(blocks), latent, prior, dtype)
 

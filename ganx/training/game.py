@@ -7,7 +7,7 @@ configuration.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -32,6 +32,7 @@ from ganx.training.state import Net, State, new_net
 Tree = Any
 Seen = tuple[Metrics, jax.Array]  # of a D update: its metrics and the logits of the reals
 Images = dict[str, Any]  # "image" [n, H, W, C] and "label" [n], None without classes
+Guide = Callable[[Net, Tree], Tree]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Game:
     """The pure functions of one adversarial game; fields are fixed for a run, named as in the configuration.
 
     `batch` is that of one update, `accumulate` how many parts it is cut into, `clean` whether gradients are made
-    finite; `controller` moves the probability of the augmentation, None without.
+    finite; `controller` moves the probability of the augmentation, None without; `guide` gets G and its gradient
+    before each of G's updates and returns what G descends instead.
     """
 
     players: Players
@@ -61,6 +63,7 @@ class Game:
     accumulate: int = 1
     clean: bool = False
     controller: Controller | None = None
+    guide: Guide | None = None
 
     def init(self, key: jax.Array, image_shape: tuple[int, ...]) -> State:
         """A fresh state."""
@@ -175,9 +178,9 @@ class Game:
         return self.loss.generator(verdict.logits) + verdict.wrong
 
     def _g_update(self, g: Net, grads: Tree, stats: Tree, value: jax.Array, metrics: Metrics) -> tuple[Net, Metrics]:
-        grads = self.cleaned(grads)
-        g = dataclasses.replace(g, stats=stats).update(grads, self.g_opt)
-        return g, {**metrics, "loss_g": value, "grad_g": optax.tree.norm(grads)}
+        grads, g = self.cleaned(grads), dataclasses.replace(g, stats=stats)
+        metrics = {**metrics, "loss_g": value, "grad_g": optax.tree.norm(grads)}
+        return g.update(self.guide(g, grads) if self.guide else grads, self.g_opt), metrics
 
     # -- D ---------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ FORMS = [
     EnergyForm(reduce="mean"),
     EnergyForm(normalize="filter"),
     EnergyForm(normalize="filter", reduce="mean", fixed_centres=True),
+    EnergyForm(normalize="direction", reduce="mean"),
 ]
 
 
@@ -91,6 +92,25 @@ def test_slope_for_features_is_the_derived_one(case):
     close(slope, direct + through[..., LABELS])
     fixed = jax.grad(lambda f: energy(f, weights, LABELS, form=EnergyForm(fixed_centres=True)).sum())(flat)
     close(fixed, direct)
+
+
+@pytest.mark.parametrize("normalize", ["filter", "direction"])
+def test_a_normalised_filter_gains_nothing_by_growing(case, normalize):
+    """The slope in a filter's own direction is 0; for a quiet filter it grows with "filter", not with "direction"."""
+    f, _, weights = case
+    form = EnergyForm(normalize=normalize)
+    slope_of = jax.jit(jax.grad(lambda f: model.energy(f, weights, LABELS, form=form).sum()))
+    slope, quiet = slope_of(f), slope_of(f.at[..., 2].multiply(0.01))
+    along = np.asarray((slope * f).sum((0, 1, 2))) / np.linalg.norm(np.asarray(f).reshape(-1, M), axis=0)
+    np.testing.assert_allclose(along / np.abs(slope).max(), 0, atol=1e-5)
+    push = [float(jnp.abs(s[..., 2]).max()) for s in (slope, quiet)]
+    assert push[1] > 50 * push[0] if normalize == "filter" else push[1] < 2 * push[0]
+
+
+def test_without_a_direction_of_their_own_loud_filters_count_as_they_are_loud(case):
+    f, _, weights = case
+    got = energy(f, weights, LABELS, form=EnergyForm(normalize="direction"))
+    close(got, loops(f, weights) / np.square(f).mean(), 1e-4)
 
 
 def test_sign_analysis_at_the_start(case):

@@ -12,7 +12,7 @@ from ganx.igan import similarity as alike
 from ganx.igan.controls import gan_partition, gan_stats, random_labels
 from ganx.igan.cut import Cut
 from ganx.igan.edits import collage, mask_at
-from ganx.igan.effects import effect_share, group_effects, groups_of, match_regions
+from ganx.igan.effects import effect_share, group_effects, groups_of
 from ganx.igan.partition import fit_partition, relabel
 from ganx.igan.swaps import swap_parts
 
@@ -108,10 +108,13 @@ def test_similarity_exclusivity_and_area_by_hand():
 def test_effects_by_hand():
     energy = np.array([[8.0, 2, 0], [0, 0, 0], [1, 3, 0], [5, 0, 1]])
     assert effect_share(energy) == pytest.approx((8 + 3 + 5) / 20)
-    np.testing.assert_array_equal(match_regions(energy), [0, -1, 1, 0])
-    assert groups_of(energy, 0) == (0, 3)
-    assert groups_of(energy, 0, least=0.4) == (0,)
-    assert groups_of(energy, 2) == ()
+    # shares of effect on region 0: .8, none, .25, .83; group 3 comes first and does not hold enough
+    assert groups_of(energy, [0]) == (0, 3)
+    assert groups_of(energy, [0], enough=0.3) == (3,)
+    assert groups_of(energy, [1]) == (2,)
+    assert groups_of(energy, [1, 2], enough=1.0) == (2, 0, 3)
+    assert groups_of(np.array([[99.0, 1.0], [50.0, 50.0]]), [1], enough=1.0) == (1,)  # the other is too weak
+    assert groups_of(0 * energy, [0]) == ()
     assert np.isnan(effect_share(0 * energy))
 
 
@@ -171,7 +174,7 @@ def test_effects_name_the_parts_and_beat_random_groups(gan, partition, pairs):
         return group_effects(gan, CUT, *pairs, regions, labels, PARTS, batch=32)
 
     found = effects(partition.labels)
-    np.testing.assert_array_equal(match_regions(found.energy), np.arange(PARTS))
+    assert [groups_of(found.energy, [part]) for part in range(PARTS)] == [(part,) for part in range(PARTS)]
     np.testing.assert_allclose(found.maps.sum(), found.energy.sum(), rtol=1e-4)
     mixed = random_labels(jax.random.key(2), partition.labels)
     np.testing.assert_array_equal(np.bincount(mixed), np.bincount(partition.labels))

@@ -144,6 +144,22 @@ def test_a_fresh_discriminator_on_demand(tiny, trained):
     assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (kept.d.params, fresh.d.params)), strict=True))
 
 
+def test_g_can_descend_both_terms_together(tiny, run, tmp_path):
+    """As one gradient: the GAN's at λ2 = 0, another with it, and no step of its own at an update."""
+    config = tiny.copy_and_resolve_references()
+    config.steps, config.igan.guidance.joint, config.ema_kimg = 3, True, 0.0
+    ends = {}
+    for weight in (0.0, 5.0):
+        config.igan.guidance.lambda2 = weight
+        ends[weight] = ganx.load(train(config, tmp_path / str(weight), ONE).workdir).variables["params"]
+    config.igan.guidance.joint, config.igan.guidance.lambda2 = False, 0.0
+    config.igan.recover = 99
+    alone = ganx.load(train(config, tmp_path / "alone", ONE).workdir).variables["params"]
+    chex.assert_trees_all_close(ends[0.0], alone, atol=1e-6)
+    change = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), ends[0.0], ends[5.0])
+    assert change["s0"]["kernel"] > 1e-4
+
+
 def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
     generator = dataclasses.replace(
         init_gan("dcgan", {"resolution": 8, "width": 8, "latent": 4}, jax.random.key(0)).module

@@ -15,7 +15,6 @@ from ganx.igan.cut import choose_cut
 from ganx.igan.evaluate import evaluate, evaluate_collage
 from ganx.igan.lens import groups as lens
 from ganx.igan.matched import standing_for
-from ganx.igan.realism import frechet, pooled_pixels
 from ganx.igan.rules import Alternation, Lambda3
 from ganx.igan.truth import grown, part_masks, part_names, world_of
 from ganx.lens import ImageGrid, Inquiry, Table
@@ -71,22 +70,13 @@ def test_collaging_is_local_and_carries_the_part(scores):
         assert part.choice > 0.7
 
 
-def test_a_part_that_is_nobody_s_main_effect_goes_to_the_nearest_group():
+def test_groups_stand_for_named_parts_and_for_several_together():
     energy = np.array([[8.0, 1.0, 0.0], [0.0, 9.0, 3.0], [1.0, 5.0, 0.0]])
     names = ("hair", "skin", "eyes")
     assert standing_for(energy, names, "hair") == (0,)
     assert standing_for(energy, names, "skin") == (1, 2)
     assert standing_for(energy, names, "eyes") == (1,)
     assert set(standing_for(energy, names, "face")) == {1, 2}
-
-
-def test_frechet_of_known_gaussians():
-    points = np.random.default_rng(0).normal(size=(4000, 3))
-    assert frechet(points, points) == pytest.approx(0.0, abs=1e-9)
-    assert frechet(points, points + np.array([1, 2, 0])) == pytest.approx(5.0, rel=1e-6)
-    # covariances S and 4 S: the trace of S + 4 S - 2 (2 S)
-    assert frechet(points, 2 * points - points.mean(0)) == pytest.approx(np.cov(points, rowvar=False).trace(), rel=1e-6)
-    assert pooled_pixels(jnp.ones((2, 16, 16, 3))).shape == (2, 192)
 
 
 def test_a_layout_tints_the_groups_asked_for_and_a_field_stays_bright():
@@ -108,6 +98,7 @@ def test_when_updates_run():
     runs = [bool(when.active(jnp.int32(step), jnp.int32(done))) for step, done in [(0, 0), (10, 0), (20, 0), (70, 2)]]
     assert runs == [False, False, True, True]
     assert not when.active(jnp.int32(80), jnp.int32(2))
+    assert [bool(when.guides(jnp.int32(step))) for step in (0, 70, 71)] == [True, True, False]
     assert not when.active(jnp.int32(50), jnp.int32(3))
     assert not Alternation(10, 0, 0, 0, 100).active(jnp.int32(0), jnp.int32(0))  # no GAN step came before
     with pytest.raises(ganx.GanxError, match="no unit"):

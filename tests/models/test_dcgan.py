@@ -25,6 +25,14 @@ def test_stages_are_named_and_shaped_as_published(resolution, channels):
     assert logits.shape == (2,)
 
 
+def test_widths_can_be_bounded_and_layers_added_before_the_image():
+    module = dcgan.generator(32, width=8, width_max=16, extra=2)
+    variables = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 100)))
+    spec = describe("dcgan", module, variables)
+    assert spec.stages == ("s0", "s1", "s2", "s3", "s4", "rgb")
+    assert spec.shapes == ((4, 4, 16), (8, 8, 16), (16, 16, 8), (16, 16, 8), (16, 16, 8), (32, 32, 3))
+
+
 def test_initialisation_is_the_published_one():
     module = dcgan.generator(32, width=32)
     params = module.init(jax.random.key(0), jnp.zeros((1, 100)))["params"]

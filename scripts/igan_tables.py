@@ -1,0 +1,108 @@
+"""What interpretability training did: groups of filters before it and after it, measured on the same kinds of pairs.
+
+    python scripts/igan_tables.py runs/wide runs/concepts-0 runs/concepts-1 runs/concepts-2
+
+BEFORE is the GAN that the runs started from: its filters are grouped by the mixture as they are, and at random. Several
+runs (of other seeds) are shown each, then as mean and standard deviation. Tables 4 and 2 of the paper without people
+(`ganx.igan.evaluate`), and what it cost as the Fréchet distance of `ganx.metrics`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import ganx
+from ganx.data import open_source
+from ganx.igan.controls import gan_partition, random_labels
+from ganx.igan.evaluate import Scores, evaluate, evaluate_collage
+from ganx.igan.files import Concepts, open_concepts
+from ganx.igan.truth import world_of
+from ganx.metrics.evaluate import evaluate as compare
+
+Row = tuple[str, list[float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before", help="the GAN that the runs started from")
+    parser.add_argument("runs", nargs="+", help="interpretability runs")
+    parser.add_argument("--parts", nargs="+", default=["mouth", "eyes", "hair"])
+    parser.add_argument("--pairs", type=int, default=128, help="for matching, and as many for measuring")
+    parser.add_argument("--count", type=int, default=4000, help="images for the distance")
+    args = parser.parse_args()
+    measure = Measure(args.parts, args.pairs, args.count)
+    after = [measure.row(path, *open_concepts(path)) for path in args.runs]
+    rows = [*measure.controls(args.before, open_concepts(args.runs[0])[1]), *after]
+    if len(after) > 1:
+        values = np.array([row[1] for row in after])
+        rows += [("mean of the runs", list(values.mean(0))), ("± standard deviation", list(values.std(0, ddof=1)))]
+    print(table(rows, args.parts))
+
+
+class Measure:
+    """What every grouping is put through."""
+
+    def __init__(self, parts: Sequence[str], pairs: int, count: int) -> None:
+        self.parts, self.pairs, self.count = tuple(parts), pairs, count
+
+    def row(self, name: str, gan: ganx.Gan, concepts: Concepts | None) -> Row:
+        """A GAN with its own groups."""
+        if concepts is None:
+            raise SystemExit(f"{name} has no groups of its own; give runs of configs/igan")
+        return self._row(name, gan, concepts, concepts.labels, self._distance(gan))
+
+    def controls(self, path: str, concepts: Concepts | None) -> Iterable[Row]:
+        """The GAN as it was: groups by the mixture, random ones of the same sizes, and collaging with true masks."""
+        assert concepts is not None
+        gan = ganx.load(path)
+        distance = self._distance(gan)
+        found = gan_partition(gan, concepts.cut, jax.random.key(1), concepts.groups).labels
+        yield self._row("before, mixture", gan, concepts, found, distance)
+        yield self._row("before, random", gan, concepts, random_labels(jax.random.key(2), found), distance)
+        world = world_of(gan)
+        assert world is not None
+        scores = evaluate_collage(gan, concepts.cut, world, jax.random.key(0), self.pairs, self.parts)
+        yield "before, collaging", self._numbers(scores, distance)
+
+    def _row(
+        self, name: str, gan: ganx.Gan, concepts: Concepts, labels: jax.Array | np.ndarray, distance: float
+    ) -> Row:
+        world = world_of(gan)
+        if world is None:
+            raise SystemExit(f"{name} did not learn from a world, so that the truth about its parts is not known")
+        key, labels = jax.random.key(0), jnp.asarray(labels)
+        scores = evaluate(gan, concepts.cut, labels, concepts.groups, world, key, self.pairs, self.parts)
+        print(f"{name}: " + ", ".join(f"{part} {score.groups}" for part, score in scores.parts.items()), flush=True)
+        return name, self._numbers(scores, distance)
+
+    def _numbers(self, scores: Scores, distance: float) -> list[float]:
+        whole = [distance, scores.exclusivity, scores.within, scores.between, scores.effect_share, float(scores.dead)]
+        parts = [scores.parts[part] for part in self.parts]
+        return whole + [value for each in parts for value in (each.ratio, each.transfer, each.choice)]
+
+    def _distance(self, gan: ganx.Gan) -> float:
+        real = open_source(gan.spec.data)
+        found = compare(real, gan, ("fid",), net="faces", count=self.count, real_count=self.count, keep=False)
+        return found.scores[0].value
+
+
+def table(rows: Iterable[Row], parts: Sequence[str]) -> str:
+    """A Markdown table."""
+    header = ["groups", "FD", "exclusivity", "within", "between", "effect share", "dead"]
+    header += [f"{part}: Out/In, transfer, choice" for part in parts]
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    for name, values in rows:
+        whole, by_part = values[:6], np.reshape(values[6:], (-1, 3))
+        cells = [f"{whole[0]:.1f}", *(f"{v:.2f}" for v in whole[1:5]), f"{whole[5]:.0f}"]
+        cells += [f"{out:.3f}, {carried:.2f}, {right:.2f}" for out, carried, right in by_part]
+        lines.append(f"| {name} | " + " | ".join(cell.replace("nan", "") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
