@@ -76,7 +76,7 @@ def test_groups_stand_for_named_parts_and_for_several_together():
     assert standing_for(energy, names, "hair") == (0,)
     assert standing_for(energy, names, "skin") == (1, 2)
     assert standing_for(energy, names, "eyes") == (1,)
-    assert set(standing_for(energy, names, "face")) == {1, 2}
+    assert standing_for(energy, names, "face") == (1,)  # holds 12 of 18 on skin and eyes, and spills nothing
 
 
 def test_a_layout_tints_the_groups_asked_for_and_a_field_stays_bright():
