@@ -3,7 +3,7 @@
     gan, concepts = open_concepts("runs/igan")
     gan(z, edits=concepts.cut.edits())
 
-The file holds the labels, the cut (with its ReLU, which the GAN itself knows nothing of) and W.
+The file holds the labels, the cut (with its ReLU, which the GAN itself knows nothing of), W and what W is applied to.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from etils import epath
 from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.igan.cut import Cut, choose_cut
+from ganx.igan.energy import PAPER, EnergyForm
 from ganx.igan.state import new_memory
 from ganx.store import CHECKPOINTS, find, load, load_tree, read_manifest
 
@@ -37,12 +38,15 @@ class Concepts:
       labels: group of every filter, int32 `[m]`.
       groups: number of groups.
       weights: W, float32 `[k, m, c]`; None where there is no energy.
+      form, smooth: of the energy that W belongs to, see `energy.EnergyForm` and `smooth.smoothed`.
     """
 
     cut: Cut
     labels: np.ndarray
     groups: int
     weights: np.ndarray | None = None
+    form: EnergyForm = PAPER
+    smooth: float = 0.0
 
 
 def save_concepts(concepts: Concepts, directory: epath.PathLike) -> None:
@@ -52,6 +56,8 @@ def save_concepts(concepts: Concepts, directory: epath.PathLike) -> None:
         "rectify": np.array(concepts.cut.rectify),
         "labels": np.asarray(concepts.labels, np.int32),
         "groups": np.array(concepts.groups),
+        "form": np.array(json.dumps(dataclasses.asdict(concepts.form))),
+        "smooth": np.array(concepts.smooth),
     }
     if concepts.weights is not None:
         arrays["weights"] = np.asarray(concepts.weights, np.float32)
@@ -84,8 +90,9 @@ def _read(path: epath.Path) -> Concepts:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             cut = Cut(str(file["stage"]), bool(file["rectify"]))
             weights = file.get("weights", None)
-            return Concepts(cut, file["labels"], int(file["groups"]), weights)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            form = EnergyForm(**json.loads(str(file["form"])))
+            return Concepts(cut, file["labels"], int(file["groups"]), weights, form, float(file["smooth"]))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise GanxError(f"{path} is damaged ({type(error).__name__}); group the filters again: ganx groups") from None
 
 
@@ -109,4 +116,5 @@ def _of_run(gan: Gan, directory: epath.Path, config: dict[str, Any]) -> Concepts
     if int(found["updates"]) == 0:
         return None
     labels, weights = np.asarray(found["partition"]["labels"]), np.asarray(found["weights"])
-    return Concepts(cut, labels, config["groups"], weights)
+    form = EnergyForm(**config["energy"])
+    return Concepts(cut, labels, config["groups"], weights, form, config.get("smooth", 0.0))

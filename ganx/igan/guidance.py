@@ -25,7 +25,7 @@ class GuidanceRule:
         it alone (ours: one huge gradient inflates Adam's second moment for a hundred steps).
       memory: share of the old value that a step keeps in that running mean (ours).
       joint: G descends the energy's term together with the GAN's loss in every GAN step, as eq. 1 has it, in place of
-        a step of its own at every update (the paper's Algorithm).
+        a step of its own at every update (the paper's Algorithm); from the first update until the last.
     """
 
     lambda0: float = 1.0

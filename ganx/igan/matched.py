@@ -38,7 +38,7 @@ def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array) -> t
     """The groups that stand for a part of the world that the generator learned from.
 
     Raises:
-      GanxError: no world, or no such part.
+      GanxError: no world, no such part, or one that no group changes.
     """
     world = world_of(gan)
     if world is None:
@@ -46,7 +46,10 @@ def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array) -> t
     names = part_names(world)
     if part not in names and part not in WHOLE:
         raise unknown("part", part, [*names, *WHOLE])
-    return standing_for(world_effects(gan, concepts, world, key).energy, names, part)
+    found = standing_for(world_effects(gan, concepts, world, key).energy, names, part)
+    if not found:
+        raise GanxError(f"no group of {concepts.cut.stage!r} changes {part}; cut elsewhere with --stage")
+    return found
 
 
 def concepts_of(gan: Gan, concepts: Concepts | None, cut: Cut, groups: int, key: jax.Array) -> Concepts:

@@ -96,12 +96,12 @@ class Alternation:
 
     def active(self, step: jax.Array, done: jax.Array) -> jax.Array:
         """Whether an update that is due at `step`, after `done` others, runs: a bool scalar."""
-        runs = (step >= max(self.recover, 1)) & self.guides(step)
-        return runs & (done < self.updates) if self.updates else runs
+        return (step >= max(self.recover, 1)) & self.guides(step, done)
 
-    def guides(self, step: jax.Array) -> jax.Array:
-        """Whether the GAN is not left to itself yet at `step`: a bool scalar."""
-        return step <= self.steps - self.settle
+    def guides(self, step: jax.Array, done: jax.Array) -> jax.Array:
+        """Whether the GAN is not left to itself yet at `step`, after `done` updates: a bool scalar."""
+        runs = step <= self.steps - self.settle
+        return runs & (done < self.updates) if self.updates else runs
 
 
 @dataclasses.dataclass(frozen=True)

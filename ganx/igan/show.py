@@ -19,6 +19,7 @@ from ganx.igan.evaluate import score_all
 from ganx.igan.files import Concepts, open_concepts
 from ganx.igan.langevin import LangevinRule
 from ganx.igan.matched import concepts_of, groups_by_name, standing_for, world_effects
+from ganx.igan.smooth import smoothed
 from ganx.igan.swaps import Swapped, settle_swap, swap_parts
 from ganx.igan.truth import part_names, world_of
 from ganx.pictures import enlarge, png, sheet
@@ -172,11 +173,14 @@ def _settled(
     both = None if label is None else jnp.stack([label[:n], label[n:]], 1).reshape(-1)
 
     def features_of(z: jax.Array) -> jax.Array:
-        return concepts.cut.lower(gan, z, label=both).features
+        # blurring channel by channel commutes with swapping channels
+        return smoothed(concepts.cut.lower(gan, z, label=both).features, concepts.smooth)
 
     rule = LangevinRule(steps=wish.langevin, clip_score=50.0)
     labels = jnp.asarray(concepts.labels)
-    a, b, _ = settle_swap(features_of, z[:n], z[n:], channels, weights, labels, key, rule, prior=gan.spec.prior)
+    a, b, _ = settle_swap(
+        features_of, z[:n], z[n:], channels, weights, labels, key, rule, concepts.form, gan.spec.prior
+    )
     return jnp.concatenate([a, b])
 
 

@@ -130,7 +130,7 @@ class Interpreter:
         if not self.rules.guidance.joint:
             return self.game
         memory, key = state.igan, named(jax.random.fold_in(state.key, state.step), "joint")
-        on = (memory.updates > 0) & self.rules.alternation.guides(state.step)
+        on = (memory.updates > 0) & self.rules.alternation.guides(state.step, memory.updates)
 
         def guide(g: Net, grads: Any) -> Any:
             z, label = self._draw(named(key, "guide"), self.game.batch)

@@ -15,6 +15,7 @@ import ganx
 from ganx.data.example import SourceSpec
 from ganx.errors import GanxError
 from ganx.igan.config import igan_config, stabilise
+from ganx.igan.energy import EnergyForm
 from ganx.igan.files import open_concepts, save_concepts
 from ganx.igan.method import build_trainer
 from ganx.igan.method import method as igan
@@ -107,9 +108,10 @@ def test_a_run_opens_with_its_groups_and_they_can_be_kept_beside_a_saved_gan(run
     assert np.abs(concepts.weights).max() > 0
     ganx.save(gan, tmp_path / "gan")
     assert open_concepts(tmp_path / "gan")[1] is None
+    concepts = dataclasses.replace(concepts, form=EnergyForm("direction", "mean"), smooth=1.5)
     save_concepts(concepts, tmp_path / "gan")
     again = open_concepts(tmp_path / "gan")[1]
-    assert again.cut == concepts.cut
+    assert (again.cut, again.form, again.smooth) == (concepts.cut, concepts.form, concepts.smooth)
     np.testing.assert_array_equal(again.labels, concepts.labels)
     np.testing.assert_array_equal(again.weights, concepts.weights)
 
@@ -144,7 +146,7 @@ def test_a_fresh_discriminator_on_demand(tiny, trained):
     assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (kept.d.params, fresh.d.params)), strict=True))
 
 
-def test_g_can_descend_both_terms_together(tiny, run, tmp_path):
+def test_g_can_descend_both_terms_together(tiny, tmp_path):
     """As one gradient: the GAN's at λ2 = 0, another with it, and no step of its own at an update."""
     config = tiny.copy_and_resolve_references()
     config.steps, config.igan.guidance.joint, config.ema_kimg = 3, True, 0.0
@@ -197,3 +199,5 @@ def test_the_presets_are_the_paper_s_and_ours():
     assert (config.igan.weights.lr, config.igan.lambda3.horizon, config.igan.every) == (10, 500, 50)
     stable = stabilise(igan_config())
     assert stable.igan.guidance.clip > config.igan.guidance.clip == 0
+    ours, theirs = ((each.guidance.joint, each.energy.normalize, each.smooth) for each in (stable.igan, config.igan))
+    assert (ours, theirs) == ((True, "direction", 1.0), (False, "none", 0.0))

@@ -98,7 +98,8 @@ def test_when_updates_run():
     runs = [bool(when.active(jnp.int32(step), jnp.int32(done))) for step, done in [(0, 0), (10, 0), (20, 0), (70, 2)]]
     assert runs == [False, False, True, True]
     assert not when.active(jnp.int32(80), jnp.int32(2))
-    assert [bool(when.guides(jnp.int32(step))) for step in (0, 70, 71)] == [True, True, False]
+    guided = [bool(when.guides(jnp.int32(step), jnp.int32(done))) for step, done in [(0, 0), (70, 2), (71, 2), (50, 3)]]
+    assert guided == [True, True, False, False]
     assert not when.active(jnp.int32(50), jnp.int32(3))
     assert not Alternation(10, 0, 0, 0, 100).active(jnp.int32(0), jnp.int32(0))  # no GAN step came before
     with pytest.raises(ganx.GanxError, match="no unit"):
