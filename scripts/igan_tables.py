@@ -18,9 +18,10 @@ import numpy as np
 
 import ganx
 from ganx.data import open_source
-from ganx.igan.controls import gan_partition, random_labels
-from ganx.igan.evaluate import Scores, evaluate, evaluate_collage
+from ganx.data.worlds import PictureWorld
+from ganx.igan.evaluate import Scores, evaluate, score_all
 from ganx.igan.files import Concepts, open_concepts
+from ganx.igan.matched import concepts_of
 from ganx.igan.truth import world_of
 from ganx.metrics.evaluate import evaluate as compare
 
@@ -33,9 +34,10 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", help="interpretability runs")
     parser.add_argument("--parts", nargs="+", default=["mouth", "eyes", "hair"])
     parser.add_argument("--pairs", type=int, default=128, help="for matching, and as many for measuring")
-    parser.add_argument("--count", type=int, default=4000, help="images for the distance")
+    parser.add_argument("--count", type=int, default=2000, help="images for the distance")
+    parser.add_argument("--seed", type=int, default=0, help="of the pairs, by which groups are matched and measured")
     args = parser.parse_args()
-    measure = Measure(args.parts, args.pairs, args.count)
+    measure = Measure(args.parts, args.pairs, args.count, args.seed)
     after = [measure.row(path, *open_concepts(path)) for path in args.runs]
     rows = [*measure.controls(args.before, open_concepts(args.runs[0])[1]), *after]
     if len(after) > 1:
@@ -47,38 +49,27 @@ def main() -> None:
 class Measure:
     """What every grouping is put through."""
 
-    def __init__(self, parts: Sequence[str], pairs: int, count: int) -> None:
-        self.parts, self.pairs, self.count = tuple(parts), pairs, count
+    def __init__(self, parts: Sequence[str], pairs: int, count: int, seed: int) -> None:
+        self.parts, self.pairs, self.count, self.key = tuple(parts), pairs, count, jax.random.key(seed)
 
     def row(self, name: str, gan: ganx.Gan, concepts: Concepts | None) -> Row:
         """A GAN with its own groups."""
         if concepts is None:
             raise SystemExit(f"{name} has no groups of its own; give runs of configs/igan")
-        return self._row(name, gan, concepts, concepts.labels, self._distance(gan))
+        world, labels = known_world(name, gan), jnp.asarray(concepts.labels)
+        scores = evaluate(gan, concepts.cut, labels, concepts.groups, world, self.key, self.pairs, self.parts)
+        print(f"{name}: " + ", ".join(f"{part} {score.groups}" for part, score in scores.parts.items()), flush=True)
+        return name, self._numbers(scores, self._distance(gan))
 
     def controls(self, path: str, concepts: Concepts | None) -> Iterable[Row]:
         """The GAN as it was: groups by the mixture, random ones of the same sizes, and collaging with true masks."""
         assert concepts is not None
         gan = ganx.load(path)
+        found = concepts_of(gan, None, concepts.cut, concepts.groups, jax.random.key(1))
+        scores = score_all(gan, {"mixture": found}, known_world(path, gan), self.key, self.pairs, self.parts)
         distance = self._distance(gan)
-        found = gan_partition(gan, concepts.cut, jax.random.key(1), concepts.groups).labels
-        yield self._row("before, mixture", gan, concepts, found, distance)
-        yield self._row("before, random", gan, concepts, random_labels(jax.random.key(2), found), distance)
-        world = world_of(gan)
-        assert world is not None
-        scores = evaluate_collage(gan, concepts.cut, world, jax.random.key(0), self.pairs, self.parts)
-        yield "before, collaging", self._numbers(scores, distance)
-
-    def _row(
-        self, name: str, gan: ganx.Gan, concepts: Concepts, labels: jax.Array | np.ndarray, distance: float
-    ) -> Row:
-        world = world_of(gan)
-        if world is None:
-            raise SystemExit(f"{name} did not learn from a world, so that the truth about its parts is not known")
-        key, labels = jax.random.key(0), jnp.asarray(labels)
-        scores = evaluate(gan, concepts.cut, labels, concepts.groups, world, key, self.pairs, self.parts)
-        print(f"{name}: " + ", ".join(f"{part} {score.groups}" for part, score in scores.parts.items()), flush=True)
-        return name, self._numbers(scores, distance)
+        for name, each in scores.items():
+            yield f"before, {name}", self._numbers(each, distance)
 
     def _numbers(self, scores: Scores, distance: float) -> list[float]:
         whole = [distance, scores.exclusivity, scores.within, scores.between, scores.effect_share, float(scores.dead)]
@@ -89,6 +80,14 @@ class Measure:
         real = open_source(gan.spec.data)
         found = compare(real, gan, ("fid",), net="faces", count=self.count, real_count=self.count, keep=False)
         return found.scores[0].value
+
+
+def known_world(name: str, gan: ganx.Gan) -> PictureWorld:
+    """The world whose parts are known on every image."""
+    world = world_of(gan)
+    if world is None:
+        raise SystemExit(f"{name} did not learn from a world, so that the truth about its parts is not known")
+    return world
 
 
 def table(rows: Iterable[Row], parts: Sequence[str]) -> str:
