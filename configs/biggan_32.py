@@ -6,7 +6,7 @@ from ganx.training import default_config
 def get_config():
     """The parts of the paper, narrow: hierarchical latents, shared class vectors, attention, hinge loss."""
     config = default_config()
-    config.data.source = "world:digits?size=32"
+    config.data.source = "world:digits?size=32&label=number"
     config.model.family = "biggan"
     config.model.conditional = True
     shared = {"width": 16, "attention": 16}

@@ -19,6 +19,7 @@ def get_config():
     config.r1.gamma = 0.01
     for net in (config.g, config.d):
         net.lr, net.b1, net.b2 = 2.5e-3, 0.0, 0.99
+    config.clean_gradients = True
     config.ema_kimg = 500.0
     config.ema_rampup = 0.05
     config.ema_buffers = "copy"

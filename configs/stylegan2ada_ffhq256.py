@@ -1,4 +1,4 @@
-"""StyleGAN2-ADA on FFHQ at 256 pixels, the paper's own setting; the same for CelebA-HQ or any set of faces:
+"""StyleGAN2-ADA on FFHQ at 256 pixels, the paper's own setting; the same for any set of faces:
 
 ganx train --config configs/stylegan2ada_ffhq256.py --workdir runs/ffhq --config.data.source='folder:FFHQ?size=256'
 """
@@ -24,6 +24,7 @@ def get_config():
     config.style_mixing = 0.9
     for net in (config.g, config.d):
         net.lr, net.b1, net.b2 = 2.5e-3, 0.0, 0.99
+    config.clean_gradients = True
     config.ema_kimg = 20.0
     config.ema_buffers = "copy"
     config.log_every = 50

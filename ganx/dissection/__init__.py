@@ -8,7 +8,7 @@ optimize_ace(…)                                     which of them cause it
 """
 
 from ganx.dissection.ace import Ace, optimize_ace
-from ganx.dissection.artifacts import artifact_scores, repair
+from ganx.dissection.artifacts import artifact_scores, repair, sequential
 from ganx.dissection.compare import compare
 from ganx.dissection.dissect import dissect
 from ganx.dissection.effects import ablation_curve, context_effects, effects, single_units
@@ -39,5 +39,6 @@ __all__ = [
     "optimize_ace",
     "paint",
     "repair",
+    "sequential",
     "single_units",
 ]

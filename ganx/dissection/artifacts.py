@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -82,6 +81,43 @@ def artifact_scores(x: np.ndarray, peaks: np.ndarray, real: Moments, most: int) 
     return Artifacts(distance, np.argsort(-distance, kind="stable"))
 
 
+def without(
+    gan: Gan, stage: str, units: Units, features: Features, real: Moments, key: jax.Array, n: int, batch: int = 64
+) -> float:
+    """Fréchet distance between real images and `n` generated ones with units ablated everywhere."""
+    x, _ = features_of(gan, stage, features, key, n, units, batch)
+    return frechet(moments(x, real.ddof), real).value
+
+
+def sequential(
+    gan: Gan,
+    stage: str,
+    candidates: Units,
+    features: Features,
+    real: Moments,
+    key: jax.Array,
+    n: int = 1000,
+    batch: int = 64,
+    least: float = 0.01,
+    progress: Callable[[str], None] | None = None,
+) -> np.ndarray:
+    """Of the candidates, one after the other, those whose ablation brings the images nearer to real ones, int64 `[k]`.
+
+    A unit may stand out for what only few images should have, such as glasses. No person looks at the images here (§8),
+    so the distance itself says which suspects to remove (ours): those that lower it by a share `least` at least.
+    """
+    kept: list[int] = []
+    best = without(gan, stage, kept, features, real, key, n, batch)
+    for unit in np.asarray(candidates, np.int64).tolist():
+        distance = without(gan, stage, [*kept, unit], features, real, key, n, batch)
+        if distance < (1 - least) * best:
+            kept.append(unit)
+            best = distance
+            if progress:
+                progress(f"{stage}: without units {', '.join(map(str, kept))} the distance is {best:.4g}")
+    return np.array(kept, np.int64)
+
+
 @dataclasses.dataclass(frozen=True)
 class Repair:
     """Fréchet distances to real images before and after ablation, and with as many random units ablated instead."""
@@ -109,8 +145,7 @@ def repair(
     seed = int(jax.random.bits(jax.random.fold_in(key, 0), dtype=jnp.uint32))
     drawn = np.random.default_rng(seed).permutation(others)[: len(units)]
 
-    def distance(ablated: Any) -> float:
-        x, _ = features_of(gan, stage, features, key, n, ablated, batch)
-        return frechet(moments(x, real.ddof), real).value
+    def distance(ablated: Units) -> float:
+        return without(gan, stage, ablated, features, real, key, n, batch)
 
     return Repair(units, distance(()), distance(units), distance(drawn))

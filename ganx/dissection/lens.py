@@ -22,7 +22,8 @@ _STEPS = (0, 1, 2, 4, 8, 16, 32)
 _LEAD = (
     "Every unit of one layer is a small picture. Where it is bright is compared with where each class is, over many "
     "images; the overlap (IoU) names the unit. Whether it also causes the class is another question: units are "
-    "switched off, and the pixels of the class are counted again."
+    "switched off, and the pixels of the class are counted again. For all units, and to remove or draw a class, run "
+    "ganx dissect with --out REPORT/dissection: its pages link to this one."
 )
 
 

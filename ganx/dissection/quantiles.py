@@ -45,7 +45,7 @@ def quantile(stream: Stream, p: float) -> np.ndarray:
     """
     upper = buckets(stream())
     low, high, share = _ranks(np.asarray([p]), int(upper[0].sum()))
-    cumulative = upper.cumsum(1)
+    cumulative = np.cumsum(upper, 1, out=upper)
     found = {rank: _bucket(cumulative, rank) for rank in {int(low[0]), int(high[0])}}
     fine = {rank: np.zeros((len(upper), _BUCKETS), np.int64) for rank in found}
     for block in stream():
@@ -64,7 +64,7 @@ def buckets(blocks: Iterable[Any]) -> np.ndarray:
         if total is None:
             total = np.zeros((len(image), _BUCKETS), np.int64)
         for unit, row in enumerate(image):
-            total[unit] += np.bincount(row >> _BITS, minlength=_BUCKETS)
+            np.add.at(total[unit], row >> _BITS, 1)  # blocks are far smaller than the table
     if total is None:
         raise GanxError("no values to take quantiles of; ask for at least one image")
     return total
@@ -128,12 +128,12 @@ def _bucket(cumulative: np.ndarray, rank: int) -> np.ndarray:
 def _count_lower(fine: np.ndarray, image: np.ndarray, bucket: np.ndarray) -> None:
     for unit, row in enumerate(image):
         lower = row[row >> _BITS == bucket[unit]] & np.uint32(_BUCKETS - 1)
-        fine[unit] += np.bincount(lower, minlength=_BUCKETS)
+        np.add.at(fine[unit], lower, 1)
 
 
 def _resolve(cumulative: np.ndarray, fine: np.ndarray, bucket: np.ndarray, rank: int) -> np.ndarray:
     """The value of a rank, from the counts of both passes."""
     units = np.arange(len(bucket))
     before = np.where(bucket > 0, cumulative[units, bucket - 1], 0)
-    lower = (fine.cumsum(1) <= (rank - before)[:, None]).sum(1)
+    lower = (np.cumsum(fine, 1, out=fine) <= (rank - before)[:, None]).sum(1)
     return _value((bucket << _BITS) | lower)

@@ -1,4 +1,4 @@
-"""What `ganx dissect` does: layers dissected, written to disk, classes removed or drawn."""
+"""What `ganx dissect` does: layers dissected, written to disk, classes removed or drawn, artefacts repaired."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import jax
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ganx import pictures
 from ganx.convert.upernet import load_upernet
-from ganx.dissection import figures
+from ganx.dissection import actions, figures
 from ganx.dissection.ace import optimize_ace
+from ganx.dissection.book import Book
 from ganx.dissection.dissect import dissect
-from ganx.dissection.effects import effects
-from ganx.dissection.interventions import ablate, insert, unit_mask
+from ganx.dissection.judge import judge
 from ganx.dissection.lens import middle
 from ganx.dissection.result import Dissection
 from ganx.dissection.samples import Samples
@@ -28,7 +27,7 @@ from ganx.segment import Segmenter, index_of
 from ganx.segmenters import open_segmenter
 from ganx.store import load, writable_folder
 
-_SHOWN, _GALLERY = 8, 24
+_GALLERY = 48
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +41,8 @@ class Request:
       units, by: how many units an action moves, and their ranking.
       actions: class by action, "ablate" or "insert".
       mask: path of the picture that says where to insert.
+      repair: whether artefact units are looked for and removed, of which `units` are tried.
+      real, net: real images and the network that they are compared through, see `ganx.dissection.judge`.
     """
 
     layers: tuple[str, ...] = ()
@@ -53,6 +54,9 @@ class Request:
     by: str = "iou"
     actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mask: str = ""
+    repair: bool = False
+    real: str = ""
+    net: str = ""
 
 
 def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> Path:
@@ -68,16 +72,28 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
     mask = read_mask(request.mask) if request.mask else None
     folder = Path(str(writable_folder(out)))
     key = jax.random.key(request.seed)
+    critic = None
+    if request.repair:
+        critic = judge(gan, request.real or gan.spec.data, 5 * request.images, request.net, say)
+    book = Book(gan, name, folder, request.seed)
     for layer in layers:
         found = dissect(gan, layer, segmenter, request.images, request.threshold, key=key, progress=say)
         samples = Samples(gan, layer, segmenter, key, request.images)
         for action, label in request.actions.items():
-            found = _act(samples, found, action, label, request, mask, folder, say)
+            if request.by == "ace":
+                found = with_ace(samples, found, label, request.seed)
+            units = found.rank(label, request.by)[: request.units]
+            act = actions.removed if action == "ablate" else functools.partial(actions.drawn, mask=mask)
+            book.action(f"{layer}-{action}-{label.replace(' ', '_')}", act(samples, found, label, units, say))
+        if critic is not None:
+            done = actions.repaired(samples, found, critic, request.units, jax.random.fold_in(key, 2), say)
+            book.action(f"{layer}-repair", done)
         found.save(folder)
         _tables(found, folder)
         shown = [int(u) for u in found.report_order()[:_GALLERY]]
-        _write(folder / f"{layer}-units.png", figures.gallery(found, samples, shown).images)
+        book.layer(found, figures.gallery(found, samples, shown))
         say(f"{layer}: {int(found.interpretable().sum())} of {found.units} units match a concept")
+    say(f"open {book.close()}")
     return folder
 
 
@@ -98,34 +114,6 @@ def read_mask(path: str) -> np.ndarray:
             return np.asarray(image.convert("L"), np.float32) / 255
     except (OSError, UnidentifiedImageError) as error:
         raise GanxError(f"cannot read the mask {path}: {error}; give a grey picture, white where to insert") from None
-
-
-def _act(
-    samples: Samples,
-    found: Dissection,
-    action: str,
-    label: str,
-    request: Request,
-    mask: np.ndarray | None,
-    folder: Path,
-    say: Callable[[str], None],
-) -> Dissection:
-    if request.by == "ace":
-        found = with_ace(samples, found, label, request.seed)
-    units = found.rank(label, request.by)[: request.units]
-    z, classes = samples.latents(np.arange(min(_SHOWN, samples.n)))
-    gan, stage = samples.gan, samples.stage
-    before = gan(z, label=classes)
-    if action == "ablate":
-        after = ablate(gan, stage, z, units, mask, classes)
-        effect = effects(samples, unit_mask(units, found.units)[None])
-        gone, hurt = effect.removed(found.label(label))[0], effect.damage(found.label(label))[0]
-        say(f"{stage}: without {len(units)} units {gone:.0%} of {label} is gone, {hurt:.0%} of the rest changed")
-    else:
-        after = insert(gan, stage, z, units, found.peaks, mask, classes)
-    grid = np.stack([np.asarray(before), np.asarray(after)])
-    _write(folder / f"{stage}-{action}-{label.replace(' ', '_')}.png", pictures.to_uint8(grid))
-    return found
 
 
 def with_ace(samples: Samples, found: Dissection, label: str, seed: int) -> Dissection:
@@ -150,7 +138,3 @@ def _tables(found: Dissection, folder: Path) -> None:
         writer.writerow(("concept", "units"))
         if chart:
             writer.writerows(zip(chart.labels, chart.series["units"].astype(int).tolist(), strict=True))
-
-
-def _write(path: Path, images: np.ndarray) -> None:
-    path.write_bytes(pictures.png(pictures.sheet(images)))

@@ -15,11 +15,13 @@ def add(verbs: Verbs) -> None:
     parser = verbs.add_parser(
         "dissect",
         help="which unit draws what: units against classes, shown, ablated, inserted",
-        description="""Writes OUT/STAGE.json, OUT/STAGE.npz and OUT/STAGE.csv for every layer, OUT/STAGE-units.png
-(units on the images that excite them), OUT/STAGE-concepts.csv (units by concept), and for
-  --ablate CLASS               OUT/STAGE-ablate-CLASS.png: untouched above, without its best units below
-  --insert CLASS --at MASK.png OUT/STAGE-insert-CLASS.png: the class drawn where the mask is white
-The page that `ganx explain GAN` writes shows the same, with charts.""",
+        description="""Writes OUT/index.html, a gallery of units on the images that excite them and charts of units by
+concept, with the numbers in OUT/STAGE.json, .npz, .csv and -concepts.csv for every layer, and for
+  --ablate CLASS               OUT/STAGE-ablate-CLASS.html and .png: untouched above, without its best units below
+  --insert CLASS --at MASK.png OUT/STAGE-insert-CLASS.html and .png: the class drawn where the mask is white
+  --repair                     OUT/STAGE-repair.html and .png: without units that draw artefacts, with the Fréchet
+                               distance to real images before and after
+The pages link to each other; with --out REPORT/dissection also to the page that `ganx explain --out REPORT` wrote.""",
         formatter_class=Formatter,
     )
     parser.add_argument("gan", help="a training run, a saved or imported GAN, or a bundled name")
@@ -31,11 +33,16 @@ The page that `ganx explain GAN` writes shows the same, with charts.""",
         "--threshold", default="iqr", help="'iqr', or the share of values that are active, such as 0.01"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the latents")
-    parser.add_argument("--units", type=int, default=20, help="how many units --ablate and --insert move")
+    parser.add_argument(
+        "--units", type=int, default=20, help="units that --ablate and --insert move, or --repair tries"
+    )
     parser.add_argument("--by", default="iou", choices=("iou", "iqr", "ace"), help="which ranking they take them from")
     parser.add_argument("--ablate", metavar="CLASS", help="remove a class")
     parser.add_argument("--insert", metavar="CLASS", help="draw a class")
     parser.add_argument("--at", metavar="MASK.png", help="where to draw it; everywhere by default")
+    parser.add_argument("--repair", action="store_true", help="remove units that draw artefacts; --units are tried")
+    parser.add_argument("--real", help="real images to repair by, such as folder:PHOTOS?size=64; the training data's")
+    parser.add_argument("--net", help="faces, inception or pixels: what images are compared through; the best at hand")
     parser.set_defaults(run=_dissect)
 
 
@@ -47,8 +54,9 @@ def _dissect(args: argparse.Namespace) -> None:
     layers = tuple(args.layers.split(",")) if args.layers else ()
     acts = {name: value for name, value in (("ablate", args.ablate), ("insert", args.insert)) if value}
     request = Request(
-        layers, args.segmenter or "", args.images, threshold, args.seed, args.units, args.by, acts, args.at or ""
-    )
+        layers, args.segmenter or "", args.images, threshold, args.seed, args.units, args.by, acts, args.at or "",
+        args.repair, args.real or "", args.net or "",
+    )  # fmt: skip
     print(run(args.gan, Path(args.out), request, say))
 
 

@@ -139,6 +139,7 @@ def _write(folder: Path, html: str, facts: dict[str, Any], seen: Seen) -> Path:
         with (folder / "arrays.npz").open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         index.write_text(html, encoding="utf-8")
+        page.link([index, *sorted(folder.glob("*/*.html"))])  # such as those that ganx dissect wrote into it
     except OSError as error:
         raise GanxError(f"cannot write into {folder}: {error.strerror}; choose another folder") from error
     return index

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import markupsafe
@@ -26,15 +29,48 @@ _HERE = Path(__file__).parent
 _MACROS: dict[type, str] = {ImageGrid: "grid", Strips: "strips", Chart: "chart", Table: "table"}
 
 
-def build(title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, Section], limit: int = LIMIT) -> str:
-    """The page as HTML, at the best picture quality that fits into `limit` bytes."""
+KEPT = "The numbers behind this page are in report.json, the arrays in arrays.npz."
+"""Where a report's numbers are."""
+_OTHERS = re.compile("<!--others-->.*?<!--/others-->", re.DOTALL)
+
+
+def build(
+    title: str,
+    facts: Mapping[str, Any],
+    gan: Gan,
+    seen: Mapping[Lens, Section],
+    limit: int = LIMIT,
+    verb: str = "ganx explain",
+    kept: str = KEPT,
+) -> str:
+    """The page as HTML, at the best picture quality that fits into `limit` bytes.
+
+    `verb` is the command that wrote it, `kept` a sentence on where its numbers are.
+    """
     size = 0
     for quality in QUALITIES:
-        html = _render(title, facts, gan, seen, quality)
+        html = _render(title, {**facts, "verb": verb, "kept": kept}, gan, seen, quality)
         size = len(html.encode())
         if size <= limit:
             return html
     raise GanxError(f"the page would take {size / 1e6:.1f} MB, over {limit / 1e6:.1f}; ask for fewer lenses (only=…)")
+
+
+def link(pages: Iterable[Path]) -> None:
+    """Makes pages that `build` made, and that are on disk, link to each other by their titles.
+
+    Files that are no such pages stay as they are. Linking again, with more pages, replaces the old links.
+    """
+    texts = {path: text for path in pages if _OTHERS.search(text := path.read_text(encoding="utf-8"))}
+    titles = {path: text.partition("<title>")[2].partition(" · ganx</title>")[0] for path, text in texts.items()}
+    for path, text in texts.items():
+        others = [
+            f'<a class="other" href="{quote(Path(os.path.relpath(other, path.parent)).as_posix())}">{titles[other]}</a>'
+            for other in texts
+            if other != path
+        ]
+        linked = f"<!--others-->{''.join(others)}<!--/others-->"
+        path.write_text(_OTHERS.sub(lambda _, linked=linked: linked, text, count=1), encoding="utf-8")
 
 
 def default_title(gan: Gan) -> str:
@@ -58,7 +94,13 @@ def _render(title: str, facts: Mapping[str, Any], gan: Gan, seen: Mapping[Lens, 
         for lens, section in seen.items()
     ]
     return environment.get_template("page.html").render(
-        title=title, facts=facts, pipeline=_pipeline(gan), sections=sections, exact=quality is None
+        title=title,
+        facts=facts,
+        pipeline=_pipeline(gan),
+        sections=sections,
+        exact=quality is None,
+        verb=facts["verb"],
+        kept=facts["kept"],
     )
 
 

@@ -63,6 +63,7 @@ def original(
         usual, F.grid_sample = F.grid_sample, aligned
         try:
             with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "layer").mkdir()
                 found = module.collect_bincounts(folder, net, _Loader(len(features)), {"layer": thresholds}, net)
         finally:
             F.grid_sample = usual

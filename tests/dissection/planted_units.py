@@ -39,12 +39,17 @@ def layout(z):
     return jnp.stack([~(building | tree), building, tree, door], -1)
 
 
+ARTEFACTS = [13, 14]
+MAGENTA = np.array((1.0, 0.0, 1.0), np.float32)
+
+
 @dataclasses.dataclass(frozen=True)
 class Planted:
-    """Stages `cells` and `rgb`; nothing is learned."""
+    """Stages `cells` and `rgb`; nothing is learned. With `artefacts` two units draw blots into a third of them."""
 
     inert: float = 1.0
     side: int = SIDE
+    artefacts: bool = False
 
     def apply(self, variables, *args, method, **conditions):
         if method == "begin":
@@ -55,6 +60,9 @@ class Planted:
     def cells(self, z):
         noise = 0.15 * z[:, 7:].reshape(-1, GRID, GRID, UNITS)
         on = layout(z).astype(jnp.float32) @ amplitudes(self.inert)
+        if self.artefacts:
+            blot = (z[:, 7] > 0.4)[:, None, None] & (np.mgrid[:GRID, :GRID].max(0) < 3)
+            on = on.at[..., ARTEFACTS].add(2 * blot[..., None])
         return on + noise
 
     def paint(self, r):
@@ -62,14 +70,17 @@ class Planted:
         door = 6 * (d - 1.5) + 3 - 20 * jax.nn.relu(1 - b)
         logits = jnp.stack([jnp.zeros_like(b), 4 * (b - 1.5), 4 * (t - 1.8), door], -1)
         colours = jax.nn.softmax(2 * logits) @ COLOURS
+        if self.artefacts:
+            share = jax.nn.sigmoid(8 * (r[..., ARTEFACTS].sum(-1, keepdims=True) - 2))
+            colours = (1 - share) * colours + share * MAGENTA
         return jnp.repeat(jnp.repeat(2 * colours - 1, self.side // GRID, 1), self.side // GRID, 2)
 
 
-def planted(inert=1.0, side=SIDE):
+def planted(inert=1.0, side=SIDE, artefacts=False):
     shapes = ((GRID, GRID, UNITS), (side, side, 3))
     return Gan(
-        Planted(inert, side),
-        {},
+        Planted(inert, side, artefacts),
+        {"params": {}},
         Spec("planted", side, 3, (7 + GRID * GRID * UNITS,), "normal", 0, ("cells", "rgb"), shapes),
     )
 

@@ -94,6 +94,11 @@ def test_the_search_tells_causes_from_what_only_goes_along(oracle, found, label)
     assert ace.alpha.min() >= 0
     assert ace.alpha.max() <= 1
     assert ace.losses[-10:].mean() < ace.losses[:10].mean()
+    again = lambda: optimize_ace(  # noqa: E731
+        *pools, label, found.iou[found.label(label)], key=jax.random.key(1), pairs=30, steps=3
+    )
+    once, twice = again(), again()
+    np.testing.assert_array_equal(once.alpha, twice.alpha)
 
 
 def test_ablating_causes_removes_all_and_ablating_the_inert_nothing(samples, found):

@@ -1,13 +1,16 @@
 """Counts, scores, quantiles and upsampling: exact, and equal to the authors' own."""
 
+import jax
 import numpy as np
 import pytest
 
 from ganx.dissection import curves, quantiles, top
+from ganx.dissection import tally as tallying
 from ganx.dissection.scores import Counts, information_quality
 from ganx.dissection.tally import empty, tally
 from ganx.dissection.upsample import upsample
 from ganx.errors import GanxError
+from ganx.models.upernet import UPerNet
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,39 @@ def test_both_kernels_count_like_a_loop_over_pixels(n, k, units, size):
                 np.testing.assert_array_equal(getattr(counts, name), getattr(want, name), err_msg=f"{kernel} {name}")
 
 
+@pytest.mark.parametrize("padding", ["border", "zeros"])
+@pytest.mark.parametrize(
+    ("maps", "size"), [((8, 8), (64, 64)), ((6, 5), (37, 29)), ((12, 10), (5, 6)), ((4, 8), (40, 9))]
+)
+def test_tiles_hold_what_is_upsampled(maps, size, padding):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(2, *maps, 7)).astype(np.float32)
+    features[..., 3] = features[..., 3].clip(0)
+    features[..., 4] = 0.7
+    thresholds = np.array([-0.61, 1.13, 3.0, 0, 0.5, -1.7, 0.01], np.float32)
+    labels = rng.integers(0, 5, (2, 2, *size)).astype(np.int32)
+    category = np.array([0, 0, 1, 1, 2])
+    one, two = (tally(features, labels, thresholds, category, padding=padding, kernel=k) for k in ("dense", "packed"))
+    for name in ("intersection", "label_area", "unit_area", "total"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
+    assert two.unit_area[0, 5] > two.unit_area[0, 1] > two.unit_area[0, 2]
+
+
+def test_counting_is_a_tenth_of_the_loops_work_or_less(monkeypatch):
+    """§14 H on CPU, in numbers that are read or written; `scripts/bench/dissection.py` has the times."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(1, 8, 8, 64)).astype(np.float32)
+    labels = (1 + np.arange(16).reshape(4, 4) + 20 * np.arange(2)[:, None, None]).repeat(32, 1).repeat(32, 2)[None]
+    active = np.asarray(upsample(features[0], (128, 128))).reshape(64, -1)
+    work = []
+    watched = {name: getattr(tallying, name) for name in ("pack", "_count")}
+    for name, function in watched.items():
+        monkeypatch.setattr(tallying, name, lambda x, f=function: (work.append(x.size), f(x))[1])
+    counts = tally(features, labels.astype(np.int32), np.quantile(active, 0.99, 1), np.zeros(40, int), kernel="packed")
+    assert counts.intersection.sum() == 2 * counts.unit_area.sum() > 0
+    assert 10 * sum(work) < active.size * (1 + 32)
+
+
 def test_counts_at_many_thresholds_are_tallies():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(3, 4, 4, 2)).astype(np.float32)
@@ -147,5 +183,18 @@ def test_streamed_quantiles_are_exact_whatever_the_values():
     ranks = np.stack([[(row <= v).mean() for v in vs] for row, vs in zip(x, value, strict=True)])
     assert (np.abs(ranks - p)[:2] <= error[:2] + 1e-3).all()
     assert error[:2].max() < 0.01
-    with pytest.raises(GanxError, match="NaN or Inf"):
-        quantiles.hazen(np.array([[np.nan]]), [0.5])
+    for bad in (np.nan, np.inf):
+        with pytest.raises(GanxError, match="NaN or Inf"):
+            quantiles.hazen(np.array([[bad]]), [0.5])
+
+
+def test_a_tally_is_cheaper_than_the_segmenter():
+    """§14 H on accelerators, by the compiler's count: 512 units, 1,729 labels, 64², against UPerNet, 256²."""
+    net = UPerNet()
+    image = jax.ShapeDtypeStruct((1, 256, 256, 3), np.float32)
+    variables = jax.eval_shape(net.init, jax.random.key(0), image)
+    segmenter = jax.jit(net.apply).lower(variables, image).cost_analysis()["flops"]
+    shapes = ((1, 8, 8, 512), np.float32), ((1, 5, 64, 64), np.int32), ((512,), np.float32), ((1,), bool)
+    maps, labels, thresholds, keep = (jax.ShapeDtypeStruct(*shape) for shape in shapes)
+    lowered = tallying._dense.lower(maps, labels, thresholds, (0,) * 1729, keep, "border")
+    assert 1e9 < lowered.cost_analysis()["flops"] < segmenter / 2
