@@ -72,8 +72,9 @@ def _in_x(y: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size: Siz
 def _minimal(operation: str, a: jax.Array, b: jax.Array, stride: int, pads: Pads, size: Size, window: Size) -> bool:
     """Whether fewer products serve: on CPU, in float32 (accelerators have convolutions of their own)."""
     i, o = (a.shape[3], b.shape[3]) if operation == "in_kernel" else b.shape[2:]
+    n = a.shape[0]
     full = jax.default_backend() == "cpu" and a.dtype == b.dtype == jnp.float32
-    return full and winograd.serves(operation, stride, pads, window, size, i, o)
+    return full and winograd.serves(operation, stride, pads, window, size, i, o, n)
 
 
 def _in_kernel(x: jax.Array, y: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:

@@ -20,7 +20,9 @@ import jax.numpy as jnp
 
 Row = tuple[float, ...]
 Square = list[list[jax.Array]]
-_BAND = 2**20  # samples, by measurement
+_BAND = 5 * 2**20  # samples
+_FEW = 256  # outputs, by measurement
+_BANDS = 4  # at most, for each costs as much compile time as all in one
 _kept = jax.lax.optimization_barrier  # what is read many times is computed once
 
 
@@ -45,7 +47,7 @@ THREE = Scheme(
 
 
 def serves(
-    operation: str, stride: int, pads: object, window: tuple[int, int], size: tuple[int, int], i: int, o: int
+    operation: str, stride: int, pads: object, window: tuple[int, int], size: tuple[int, int], i: int, o: int, n: int
 ) -> bool:
     """Whether one of the operations below is possible and, by measurement on XLA:CPU, faster than a convolution.
 
@@ -53,10 +55,13 @@ def serves(
       operation: "forward", "in_x" or "in_kernel".
       stride, pads, window, size: of the convolution and of its input, as in `correlate`.
       i, o: channels in and out.
+      n: samples in the batch.
     """
     if (stride, window) not in ((1, (3, 3)), (2, (4, 4))) or pads != ((1, 1), (1, 1)):
         return False
-    if any(n % (2 * stride) for n in size):
+    if any(side % (2 * stride) for side in size):
+        return False
+    if operation != "in_x" and n * size[0] * size[1] < _FEW * stride**2:  # transforming the kernel costs more
         return False
     least = {1: {"forward": 64, "in_x": 64, "in_kernel": 128}, 2: {"forward": 64, "in_x": 32, "in_kernel": 64}}
     few = min(i, o)
@@ -111,10 +116,13 @@ def _correlated(x: jax.Array, taps: Square, scheme: Scheme, axis: int) -> jax.Ar
 
 
 def _bands(x: jax.Array, size: int) -> Iterator[tuple[jax.Array, int, int]]:
-    """Rows of tiles, few enough at a time to stay in the cache: their samples, and the rows of outputs they give."""
+    """Rows of tiles, few enough at a time to save memory: their samples, and the rows of outputs they give.
+
+    Smaller bands stay in the cache, but win no time by it and are slow to compile; as a loop they run slower.
+    """
     tiles = (x.shape[1] - size) // 2 + 1
     step = tiles
-    while step % 2 == 0 and step > 4 and x.size // tiles * step > _BAND:
+    while step % 2 == 0 and step > 4 and step * _BANDS > tiles and x.size // tiles * step > _BAND:
         step //= 2
     for start in range(0, tiles, step):
         yield x[:, 2 * start : 2 * (start + step) + size - 2], 2 * start, 2 * (start + step)

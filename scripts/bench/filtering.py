@@ -78,7 +78,7 @@ def layer_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ...]
         with without():
             plain = side_of(functools.partial(theirs, **static), *args)
         row = harness.measure(name, BATCH, side_of(functools.partial(ours, stride=stride), *args), plain, repeats)
-        used = winograd.serves(name, stride, ONE, kernel.shape[:2], x.shape[1:3], i, o)
+        used = winograd.serves(name, stride, ONE, kernel.shape[:2], x.shape[1:3], i, o, BATCH)
         cells.append(ratio_of(row) + ("" if used else " (no)"))
     return tuple(cells)
 

@@ -48,12 +48,21 @@ def test_all_three_directions_equal_the_convolution_and_its_transposes(stride, k
     ],
 )
 def test_other_convolutions_are_left_alone(stride, pads, window, size):
-    assert not winograd.serves("forward", stride, pads, window, size, 512, 512)
+    assert not winograd.serves("forward", stride, pads, window, size, 512, 512, 64)
 
 
 def test_few_channels_are_left_alone():
-    assert winograd.serves("forward", 1, ONE, (3, 3), (32, 32), 256, 256)
-    assert not winograd.serves("forward", 1, ONE, (3, 3), (32, 32), 3, 256)
+    assert winograd.serves("forward", 1, ONE, (3, 3), (32, 32), 256, 256, 1)
+    assert not winograd.serves("forward", 1, ONE, (3, 3), (32, 32), 3, 256, 1)
+
+
+def test_few_outputs_are_left_alone_but_on_the_way_back():
+    """There the kernel's transform costs more than it saves; the way back has to turn the kernel in any case."""
+    for operation, few in (("forward", False), ("in_x", True), ("in_kernel", False)):
+        assert winograd.serves(operation, 1, ONE, (3, 3), (8, 8), 512, 512, 1) is few
+        assert winograd.serves(operation, 1, ONE, (3, 3), (8, 8), 512, 512, 4)
+        assert winograd.serves(operation, 2, ONE, (4, 4), (16, 16), 512, 512, 1) is few
+        assert winograd.serves(operation, 2, ONE, (4, 4), (16, 16), 512, 512, 4)
 
 
 def products(function, *args):
@@ -63,14 +72,14 @@ def products(function, *args):
 
 
 def test_wide_convolutions_use_it_and_half_precision_does_not():
-    x, k = arrays((1, 8, 8, 64), (3, 3, 64, 64))
+    x, k = arrays((4, 8, 8, 64), (3, 3, 64, 64))
     apply = lambda x, k: correlate(x, k, 1, ONE)  # noqa: E731
     assert products(apply, x, k) == (16, 0)
     assert products(apply, x.astype(jnp.bfloat16), k.astype(jnp.bfloat16)) == (0, 1)
 
 
 def test_gradients_of_gradients_go_through_it():
-    x, k = arrays((1, 4, 4, 128), (3, 3, 128, 128))
+    x, k = arrays((16, 4, 4, 128), (3, 3, 128, 128))
 
     def penalty(conv, k):
         slope = jax.grad(lambda x: jnp.square(conv(x, k)).sum())(x)
