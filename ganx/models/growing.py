@@ -60,7 +60,10 @@ def depth_of(resolution: int) -> int:
 
 def widths_of(resolution: int, base: int, limit: int) -> tuple[int, ...]:
     """Channels at 4, 8, …, `resolution`: min(base / r, limit)."""
-    return tuple(min(base // (4 * 2**i), limit) for i in range(depth_of(resolution) + 1))
+    widths = tuple(min(base // (4 * 2**i), limit) for i in range(depth_of(resolution) + 1))
+    if widths[-1] < 1:
+        raise GanxError(f"channel_base {base} and channel_max {limit} leave no channels at {resolution} pixels")
+    return widths
 
 
 def lod_context(lod: Lod, n: int) -> Context:

@@ -250,7 +250,8 @@ def _without(context: Context, *names: str) -> Context:
 def generator(resolution: int = 64, **fields: Any) -> StyleGan2Generator:
     """A generator; `fields` as in `StyleGan2Generator`."""
     module = StyleGan2Generator(resolution, **fields)
-    check(resolution, module.architecture, module.half_dtype, module.widths)
+    base, limit = module.channel_base, module.channel_max
+    check(resolution, module.architecture, module.half_dtype, module.widths, base, limit)
     if module.embedding not in EMBEDDINGS:
         raise GanxError(f"embedding is one of {', '.join(EMBEDDINGS)}, not {module.embedding!r}")
     return module

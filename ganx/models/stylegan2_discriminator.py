@@ -144,7 +144,8 @@ def _with_stddev(x: jax.Array, group: int, channels: int) -> jax.Array:
 def discriminator(resolution: int = 64, **fields: Any) -> StyleGan2Discriminator:
     """A discriminator; `fields` as in `StyleGan2Discriminator`."""
     module = StyleGan2Discriminator(resolution, **fields)
-    check(resolution, module.architecture, module.half_dtype, module.widths)
+    base, limit = module.channel_base, module.channel_max
+    check(resolution, module.architecture, module.half_dtype, module.widths, base, limit)
     if module.conditioning not in CONDITIONINGS:
         raise GanxError(f"conditioning is one of {', '.join(CONDITIONINGS)}, not {module.conditioning!r}")
     return module

@@ -32,7 +32,7 @@ def clipped(x: jax.Array, clamp: float) -> jax.Array:
     return jnp.clip(x, -clamp, clamp) if clamp else x
 
 
-def check(resolution: int, architecture: str, half_dtype: str, widths: tuple[int, ...]) -> None:
+def check(resolution: int, architecture: str, half_dtype: str, widths: tuple[int, ...], base: int, limit: int) -> None:
     """Refuses what no StyleGAN2 is made of."""
     if resolution < 8 or resolution & (resolution - 1):
         raise GanxError(f"a StyleGAN2's resolution is a power of two from 8 up, not {resolution}")
@@ -42,3 +42,5 @@ def check(resolution: int, architecture: str, half_dtype: str, widths: tuple[int
         raise GanxError(f"half_dtype is one of {', '.join(DTYPES)}, not {half_dtype!r}")
     if widths and len(widths) != resolution.bit_length() - 2:
         raise GanxError(f"widths has {len(widths)} entries for {resolution.bit_length() - 2} resolutions; one each")
+    if channels_at(resolution, base, limit, widths) < 1:
+        raise GanxError(f"channel_base {base} and channel_max {limit} leave no channels at {resolution} pixels")

@@ -88,7 +88,7 @@ class Players:
         (codes, after), stats = self._run(variables, first, x, context)
         if self.mixing:  # the second codes leave the running mean of w alone
             (other, _), _ = self._run(variables, first, self.latents(two_key, n), context)
-            codes = self._mix(codes, other, mix_key)
+            codes = self._mix(codes, other, mix_key, self._layers_in_use(codes))
         return codes, after, stats
 
     def synthesise(self, params: Tree, stats: Tree, codes: jax.Array, context: Tree) -> jax.Array:
@@ -123,11 +123,19 @@ class Players:
         out, new = self.generator.apply(variables, names, x, context, True, method="run", mutable=mutable)
         return out, {**{k: variables[k] for k in mutable}, **new}
 
-    def _mix(self, codes: jax.Array, other: jax.Array, key: jax.Array) -> jax.Array:
-        """Style mixing: with probability `mixing`, layers from a random cutoff on take the other code."""
+    def _layers_in_use(self, codes: jax.Array) -> int:
+        """How many of the layers of `codes` run: two fewer for every doubling that a growing generator lacks."""
+        lod = self.conditions.get("lod")
+        return codes.shape[1] - (0 if lod is None else 2 * lod.level)
+
+    def _mix(self, codes: jax.Array, other: jax.Array, key: jax.Array, used: int) -> jax.Array:
+        """Style mixing: with probability `mixing`, layers from a random cutoff on take the other code.
+
+        The cutoff is one of 1 … `used` - 1, so that both codes reach layers that run (Karras et al. 2019, §3.1).
+        """
         which_key, where_key = jax.random.split(key)
         n, layers = codes.shape[:2]
-        cutoff = jax.random.randint(where_key, (n, 1), 1, layers)
+        cutoff = jax.random.randint(where_key, (n, 1), 1, used)
         mixed = jax.random.uniform(which_key, (n, 1)) < self.mixing
         cutoff = shard_batch(jnp.where(mixed, cutoff, layers), self.mesh)
         return jnp.where((jnp.arange(layers) < cutoff)[..., None], codes, other)

@@ -208,3 +208,11 @@ def test_bfloat16_stays_close(reference, golden):
     images, exact = jax.jit(lambda z: half(z))(golden["z"]), golden["img"].transpose(0, 2, 3, 1)
     assert images.dtype == jnp.float32
     assert 1e-4 < np.abs(images - exact).max() / np.abs(exact).max() < 0.02
+
+
+@pytest.mark.parametrize("family", ["pggan", "stylegan"])
+@pytest.mark.parametrize("part", ["generator", "discriminator"])
+def test_a_network_without_channels_is_refused(family, part):
+    build = {"generator": build_generator, "discriminator": build_discriminator}[part]
+    with pytest.raises(GanxError, match="channel_base 8 and channel_max 4 leave no channels at 16 pixels"):
+        build(family, {"resolution": 16, "channel_base": 8, "channel_max": 4})

@@ -250,6 +250,7 @@ def test_groups_of_the_minibatch_deviation(images):
         ("generator", {"architecture": "unet"}, "skip, orig, resnet"),
         ("generator", {"embedding": "sum"}, "separate, joint"),
         ("generator", {"widths": (8, 8)}, "2 entries for 5 resolutions"),
+        ("generator", {"channel_base": 32}, "no channels at 64 pixels"),
         ("discriminator", {"half_dtype": "float8"}, "half_dtype"),
         ("discriminator", {"conditioning": "acgan"}, "projection, pick"),
     ],

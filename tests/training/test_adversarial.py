@@ -170,7 +170,7 @@ def test_the_mean_code_moves_while_training_and_is_copied_to_the_average(styled)
 def test_style_mixing_replaces_layers_from_a_cutoff_on():
     players = Players(None, None, mixing=0.9, mesh=None)
     one, two = jnp.zeros((2000, 6, 3)), jnp.ones((2000, 6, 3))
-    mixed = np.asarray(players._mix(one, two, jax.random.key(0)))
+    mixed = np.asarray(players._mix(one, two, jax.random.key(0), used=6))
     assert (mixed == mixed[..., :1]).all()  # a layer's code is taken whole
     steps = np.diff(mixed[..., 0], axis=1)
     assert (steps >= 0).all()  # the second code from a layer on, never before it

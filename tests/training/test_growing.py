@@ -1,5 +1,6 @@
 """Progressive growing: the published schedule, reals at a level of detail, and a run through all of its phases."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -12,6 +13,7 @@ from ganx import GanxError
 from ganx.data.example import SourceSpec
 from ganx.models.growing import Lod, mean_down, nearest_up
 from ganx.training import default_config
+from ganx.training.adversarial import build_game
 from ganx.training.growing import add_growing, methods, phase_config, reals, restarted, schedule
 from ganx.training.state import new_net
 
@@ -147,3 +149,19 @@ def test_samples_have_full_size_at_every_level(run):
     images = plan[0][1].sample(states[1], jax.random.key(3), 4)
     assert images.shape == (4, 8, 8, 3)
     np.testing.assert_array_equal(images, nearest_up(mean_down(images)))
+
+
+def test_styles_mix_among_the_layers_that_run():
+    """The authors draw the cutoff among those of the current resolution; later ones would change nothing."""
+    config = default_config()
+    config.model.family, config.style_mixing, config.share_fakes = "stylegan", 1.0, False
+    config.model.generator = {"channel_base": 64, "channel_max": 2, "latent": 2, "style": 2, "mapping_layers": 1}
+    config.model.discriminator = {"channel_base": 64, "channel_max": 2}
+    game = build_game(config, SourceSpec("npz:x", (32, 32, 3), (), {}, (), "", False))
+    state = jax.jit(lambda key: game.init(key, (32, 32, 3)))(jax.random.key(0))
+    for lod, used in ((None, 8), (Lod(0, 0.5), 8), (Lod(1), 6), (Lod(2, 0.5), 4), (Lod(3), 2)):
+        players = dataclasses.replace(game.players, conditions={} if lod is None else {"lod": lod})
+        codes = players.codes(state.g.params, state.g.stats, jax.random.key(1), 200)[0]
+        changes = np.asarray((codes[:, 1:] != codes[:, :-1]).any(-1))
+        assert (changes.sum(1) == 1).all()
+        assert set(changes.argmax(1) + 1) == set(range(1, used))
