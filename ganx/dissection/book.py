@@ -39,6 +39,7 @@ class Book:
     folder: Path
     seed: int
     layers: dict[str, tuple[Dissection, ImageGrid]] = dataclasses.field(default_factory=dict)
+    extras: dict[str, tuple[str, Section]] = dataclasses.field(default_factory=dict)
 
     def action(self, stem: str, done: Action) -> None:
         """Writes STEM.html, STEM.png and STEM.json."""
@@ -51,12 +52,17 @@ class Book:
         self._write(f"{found.stage}-units.png", pictures.png(pictures.sheet(gallery.images)))
         self.layers[found.stage] = found, gallery
 
+    def extra(self, key: str, title: str, section: Section) -> None:
+        """Adds a section to index.html, after the layers."""
+        self.extras[key] = title, section
+
     def close(self) -> Path:
         """Writes index.html with all layers and links every page of the folder, and a report in the folder above."""
         sections = {stage: (f"Units of {stage}", _layer(*told)) for stage, told in self.layers.items()}
         if len(self.layers) > 1:
             table = _comparison({stage: found for stage, (found, _) in self.layers.items()})
             sections |= {"layers": ("Layers side by side", Section("How many units match a concept.", (table,)))}
+        sections |= self.extras
         title = f"Units of {Path(self.name).name}"
         index = self._page("index.html", title, sections, "STAGE.json, the arrays in STAGE.npz")
         pages = [index, *sorted(set(self.folder.glob("*.html")) - {index})]

@@ -39,6 +39,7 @@ def dissect(
     z: Any = None,
     label: Any = None,
     devices: Any = None,
+    mix: Any = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dissection:
     """Matches every unit of a stage with the labels of a segmenter.
@@ -58,6 +59,7 @@ def dissect(
       batch: images that go through together; results do not depend on it.
       z, label: latents to count over instead of drawn ones, float `[n, *latent]`, and their classes.
       devices: over which each batch is split.
+      mix: `[k, U]`, makes of the units' maps those of k groups, which are dissected in their place.
       progress: called with a line now and then.
 
     Returns:
@@ -69,7 +71,7 @@ def dissect(
     say = progress or (lambda line: None)
 
     def samples(own: jax.Array, given: Any) -> Samples:
-        return Samples(gan, stage, segmenter, own, n, batch, given, label, devices=devices)
+        return Samples(gan, stage, segmenter, own, n, batch, given, label, devices=devices, mix=mix)
 
     main = samples(key, z)
     category, kinds = category_numbers(segmenter, compat)

@@ -74,6 +74,19 @@ def find_pairs(present: Samples, candidate: Samples, label: str | int, n: int, k
     return Pairs(_gather(present, chosen), cells, _gather(candidate, taken), tried[taken], constant)
 
 
+def find_present(present: Samples, label: str | int, n: int) -> Pairs:
+    """The `n` images that show a class best, and no others: for a search that inserts nothing.
+
+    Raises:
+      GanxError: too few images show the class.
+    """
+    number = index_of(present.segmenter, label)
+    shares = np.concatenate([presence(present, b.labels, number).reshape(len(b.index), -1) for b in present])
+    chosen = _best(shares.max(1), n, f"show {label!r}")
+    act, cells = _gather(present, chosen), shares[chosen].argmax(1)
+    return Pairs(act, cells, act, cells, class_constant(present, label))
+
+
 def _best(score: np.ndarray, n: int, what: str) -> np.ndarray:
     """The `n` samples of the largest score, in their own order."""
     if (score > 0).sum() < n:

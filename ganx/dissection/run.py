@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ganx.convert.upernet import load_upernet
-from ganx.dissection import actions, figures
+from ganx.dissection import actions, figures, groups
 from ganx.dissection.ace import optimize_ace
 from ganx.dissection.book import Book
 from ganx.dissection.dissect import dissect
@@ -42,6 +42,7 @@ class Request:
       actions: class by action, "ablate" or "insert".
       mask: path of the picture that says where to insert.
       repair: whether artefact units are looked for and removed, of which `units` are tried.
+      groups: path of groups of units to be scored, see `ganx.dissection.groups`.
       real, net: real images and the network that they are compared through, see `ganx.dissection.judge`.
     """
 
@@ -55,6 +56,7 @@ class Request:
     actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mask: str = ""
     repair: bool = False
+    groups: str = ""
     real: str = ""
     net: str = ""
 
@@ -76,6 +78,14 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
     if request.repair:
         critic = judge(gan, request.real or gan.spec.data, 5 * request.images, request.net, say)
     book = Book(gan, name, folder, request.seed)
+    if request.groups:
+        of = groups.read_groups(request.groups, gan)
+        found = dissect(
+            gan, of.stage, segmenter, request.images, request.threshold, key=key, mix=of.means, progress=say
+        )
+        effect = groups.score(Samples(gan, of.stage, segmenter, key, request.images), of)
+        groups.write(folder / f"{of.stage}-groups.csv", found, of, effect)
+        book.extra("groups", f"Groups of {of.stage}", groups.section(found, of, effect))
     for layer in layers:
         found = dissect(gan, layer, segmenter, request.images, request.threshold, key=key, progress=say)
         samples = Samples(gan, layer, segmenter, key, request.images)

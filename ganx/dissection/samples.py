@@ -74,6 +74,7 @@ class Samples:
       z, label: latents `[n, *latent]` to be used instead of drawn ones, and their classes.
       keep: bytes that may be kept between passes.
       devices: over which each batch is split; all by default.
+      mix: `[k, U]`, makes k maps of those of the units, which then stand for units; none by default.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Samples:
         label: Any = None,
         keep: int = KEEP,
         devices: Any = None,
+        mix: Any = None,
     ) -> None:
         check_stage(gan, stage)
         if n < 1:
@@ -99,6 +101,7 @@ class Samples:
         self.batch = -(-min(batch, n) // size) * size
         self.z = None if z is None else np.asarray(z, np.float32)
         self.label = None if label is None else np.asarray(label)
+        self.mix = None if mix is None else jnp.asarray(mix, jnp.float32)
         self.keep, self._kept = keep, dict[int, Batch]()
         self._room = keep
 
@@ -128,6 +131,8 @@ class Samples:
         if self.sharding is not None:
             z, label = jax.device_put((z, label), self.sharding)
         features, labels = look(self.gan, self.stage, self.segmenter, z, label)
+        if self.mix is not None:
+            features = jnp.einsum("nhwu,ku->nhwk", features, self.mix, precision="highest")
         count = min(self.batch, self.n - start)
         batch = Batch(index[:count], features[:count], checked(labels, self.segmenter, self.batch)[:count])
         size = features.nbytes + batch.labels.nbytes

@@ -41,6 +41,7 @@ The pages link to each other; with --out REPORT/dissection also to the page that
     parser.add_argument("--insert", metavar="CLASS", help="draw a class")
     parser.add_argument("--at", metavar="MASK.png", help="where to draw it; everywhere by default")
     parser.add_argument("--repair", action="store_true", help="remove units that draw artefacts; --units are tried")
+    parser.add_argument("--groups", help="score groups of units too: groups.npz of IGAN, or a folder that has it")
     parser.add_argument("--real", help="real images to repair by, such as folder:PHOTOS?size=64; the training data's")
     parser.add_argument("--net", help="faces, inception or pixels: what images are compared through; the best at hand")
     parser.set_defaults(run=_dissect)
@@ -55,7 +56,7 @@ def _dissect(args: argparse.Namespace) -> None:
     acts = {name: value for name, value in (("ablate", args.ablate), ("insert", args.insert)) if value}
     request = Request(
         layers, args.segmenter or "", args.images, threshold, args.seed, args.units, args.by, acts, args.at or "",
-        args.repair, args.real or "", args.net or "",
+        args.repair, args.groups or "", args.real or "", args.net or "",
     )  # fmt: skip
     print(run(args.gan, Path(args.out), request, say))
 

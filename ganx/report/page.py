@@ -69,8 +69,8 @@ def link(pages: Iterable[Path]) -> None:
             for other in texts
             if other != path
         ]
-        linked = f"<!--others-->{''.join(others)}<!--/others-->"
-        path.write_text(_OTHERS.sub(lambda _, linked=linked: linked, text, count=1), encoding="utf-8")
+        before, after = _OTHERS.split(text, maxsplit=1)
+        path.write_text(f"{before}<!--others-->{''.join(others)}<!--/others-->{after}", encoding="utf-8")
 
 
 def default_title(gan: Gan) -> str:

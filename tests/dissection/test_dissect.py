@@ -27,6 +27,7 @@ from ganx.dissection import (
 from ganx.dissection.ace import objective
 from ganx.dissection.interventions import pool
 from ganx.dissection.paint import region, strokes_from_json
+from ganx.dissection.pairs import find_present
 from ganx.errors import GanxError
 
 
@@ -99,6 +100,24 @@ def test_the_search_tells_causes_from_what_only_goes_along(oracle, found, label)
     )
     once, twice = again(), again()
     np.testing.assert_array_equal(once.alpha, twice.alpha)
+
+
+def test_the_search_that_ablates_everywhere_finds_causes_and_spares_the_rest(oracle, found):
+    gan, label = planted(inert=1.5, side=16), "tree"
+    pool, number = Samples(gan, "cells", oracle, jax.random.key(10), 96), found.label(label)
+    settings = {"pairs": 20, "steps": 60, "rate": 0.05, "readout": "everywhere", "spare": 1.0}
+    ace = optimize_ace(pool, pool, label, found.iou[number], key=jax.random.key(1), **settings)
+    assert set(ace.top(4).tolist()) == set(DRIVE[label])
+    assert ace.alpha[INERT[label]].max() <= 0.02
+    pairs = find_present(pool, label, 6)
+    driven = jnp.zeros(24).at[jnp.array(DRIVE[label])].set(1.0)
+    both = driven.at[jnp.array(DRIVE["building"])].set(1.0)
+    value = lambda alpha, spare: float(  # noqa: E731
+        objective(alpha, gan, "cells", oracle, number, pairs, 0.0, "everywhere", None, spare)
+    )
+    assert value(jnp.zeros(24), 1.0) == 0
+    assert value(driven, 0.0) < -0.8
+    assert value(both, 1.0) - value(both, 0.0) > 5 * (value(driven, 1.0) - value(driven, 0.0))
 
 
 def test_ablating_causes_removes_all_and_ablating_the_inert_nothing(samples, found):

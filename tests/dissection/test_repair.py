@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from planted_units import ARTEFACTS, Oracle, planted
+from planted_units import ARTEFACTS, DRIVE, Oracle, planted
 
 import ganx
 from ganx.dissection import Samples, artifact_scores, dissect, repair, sequential
 from ganx.dissection import run as running
 from ganx.dissection.actions import repaired
 from ganx.dissection.artifacts import features_of
+from ganx.dissection.groups import read_groups, rows, score
 from ganx.dissection.judge import Judge, judge
 from ganx.dissection.run import Request, run
 from ganx.errors import GanxError
@@ -102,3 +103,22 @@ def test_the_judge_says_what_it_is():
         judge(gan, "world:faces?size=16", 8)
     with pytest.raises(GanxError, match="feature network"):
         judge(gan, "world:faces", 8, "resnet")
+
+
+def test_groups_are_scored_like_units(tmp_path):
+    gan, labels = planted(side=16), np.full(24, 3)
+    for group, name in enumerate(("building", "tree", "door")):
+        labels[DRIVE[name]] = group
+    np.savez(tmp_path / "groups.npz", stage=np.array("cells"), labels=labels.astype(np.int32))
+    groups = read_groups(tmp_path, gan)
+    found = dissect(gan, "cells", Oracle(), 64, 0.05, key=KEY, topk=5, mix=groups.means)
+    effect = score(Samples(gan, "cells", Oracle(), KEY, 64), groups)
+    table = {row[0]: row for row in rows(found, groups, effect)}
+    assert [table[g][2] for g in (1, 2)] == ["tree", "door"]
+    assert [(table[g][4], table[g][6]) for g in (1, 2)] == [(1, "tree"), (1, "door")]
+    assert table[3][4] < 0.05  # units of noise and those that only go along cause nothing
+    with pytest.raises(GanxError, match="no groups"):
+        read_groups(tmp_path / "none.npz", gan)
+    np.savez(tmp_path / "groups.npz", stage=np.array("cells"), labels=labels[:9])
+    with pytest.raises(GanxError, match="9 units"):
+        read_groups(tmp_path, gan)
