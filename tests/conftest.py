@@ -8,6 +8,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = "0"  # many virtual devices on few cores can starve each other otherwise
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling dominates; tests of optimised code use a subprocess
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = ""  # what is compiled depends on nothing from before
 
 import pytest
 

@@ -1,6 +1,7 @@
 """The command line: what it answers, and that bad input is one line and exit code 2."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -146,3 +147,18 @@ def test_a_pipe_that_closes_early_is_no_error(folder):
         ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_keeps_its_compiled_programs_and_gives_the_same_again(folder, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    environment["GANX_CACHE"] = str(tmp_path / "cache")
+    command = [sys.executable, "-m", "ganx.cli", "sefa", str(folder / "gan"), "--top", "1", "--steps", "3", "--out"]
+    kept, found = [], []
+    for name in ("first", "second"):
+        subprocess.run([*command, str(tmp_path / name)], env=environment, check=True, timeout=300, capture_output=True)
+        kept.append({path.name for path in (tmp_path / "cache" / "programs").rglob("*-cache")})
+        found.append({path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.png")})
+    assert kept[0]
+    assert kept[1] == kept[0]
+    assert found[0]
+    assert found[1] == found[0]

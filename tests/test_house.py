@@ -10,10 +10,10 @@ import ganx
 ROOT = Path(ganx.__file__).parent
 # from the ground up; what stands in one row must not import each other, packages apart
 FLOORS = [
-    {"errors", "command"},
+    {"errors", "command", "cache"},
     {"gan", "pictures"},
     {"lens", "codes", "models", "data", "segment"},
-    {"convert", "store", "segmenters"},
+    {"convert", "store", "segmenters", "readers"},
     {"training", "metrics", "sefa", "igan", "dissection", "seeing", "egan", "modulargan", "report"},
     {"demo", "app"},
     {"cli"},

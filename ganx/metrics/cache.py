@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from ganx import cache
 from ganx.errors import GanxError
 from ganx.metrics.collect import Collected
 from ganx.metrics.features import FeatureNet
 from ganx.metrics.moments import Moments
 from ganx.metrics.presets import Preset
 
-VARIABLE = "GANX_CACHE"
-
 
 def folder() -> Path:
-    """Where references are kept: `$GANX_CACHE`, by default `~/.cache/ganx/references`."""
-    return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "ganx" / "references")
+    """Where references are kept: `references` in ganx's cache."""
+    return cache.folder("references")
 
 
 def name(content: str, net: FeatureNet, preset: Preset) -> str:
@@ -39,7 +39,7 @@ def load(path: Path, features: bool = False) -> Collected | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             kept = dict(arrays).get("features")
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         raise GanxError(f"the kept reference {path} is damaged; delete it and run again") from None
     return None if features and kept is None else Collected(Moments.load(path), kept)
 
@@ -60,4 +60,4 @@ def save(path: Path, found: Collected) -> None:
             np.savez(file, allow_pickle=False, **arrays)
         part.replace(path)
     except OSError as error:
-        raise GanxError(f"cannot keep a reference in {path.parent}: {error.strerror}; set {VARIABLE}") from None
+        raise GanxError(f"cannot keep a reference in {path.parent}: {error.strerror}; set {cache.VARIABLE}") from None

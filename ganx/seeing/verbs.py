@@ -19,7 +19,7 @@ def add(verbs: Verbs) -> None:
 
 def _counting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--segmenter", default="", help="such as world:scenes; masks for a source's own; by default either"
+        "--segmenter", default="", help="such as world:scenes, unet:scenes; masks for a source's own; by default either"
     )
     parser.add_argument("--samples", type=int, default=10_000, help="pictures on each side; FSD depends on it")
     parser.add_argument("--batch", type=int, default=64, help="pictures at a time; changes no number")
@@ -116,7 +116,7 @@ def _add_omissions(verbs: Verbs) -> None:
         formatter_class=Formatter,
     )
     parser.add_argument("inverted", help="a folder that ganx invert wrote")
-    parser.add_argument("--segmenter", required=True, help="such as world:scenes")
+    parser.add_argument("--segmenter", required=True, help="such as world:scenes or unet:scenes")
     parser.add_argument("--statistics", help="a folder that ganx segstats wrote, to compare with")
     parser.set_defaults(run=_omissions)
 

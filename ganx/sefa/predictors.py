@@ -19,6 +19,7 @@ from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
+from ganx.readers import AttributeReader, attribute_reader, named
 
 Scores = Mapping[str, jax.Array] | jax.Array
 
@@ -106,6 +107,19 @@ def _read(world: PictureWorld, names: tuple[str, ...], images: jax.Array) -> jax
     return jnp.concatenate(parts, 1)
 
 
+def learned_predictor(reader: AttributeReader) -> Predictor:
+    """What a trained network says, as probabilities in [0, 1]: columns as in `world_predictor`."""
+    columns: list[str] = []
+    for name, values in reader.world.ATTRS.items():
+        columns += [name] if len(values) == 2 else [f"{name}={value}" for value in values]
+
+    def score(images: jax.Array) -> jax.Array:
+        found = reader.probabilities(images)
+        return jnp.concatenate([part[:, 1:] if part.shape[1] == 2 else part for part in found.values()], 1)
+
+    return Predictor(tuple(columns), score)
+
+
 def readable(gan: Gan, source: str) -> bool:
     """Whether `source` is a world whose reader knows what is in this GAN's pictures."""
     if not source.startswith("world:"):
@@ -120,8 +134,9 @@ def find_predictor(gan: Gan, text: str = "") -> Predictor:
     """The predictor meant.
 
     Args:
-      text: a world's source string ("world:faces"); "package.module:function", imported as Python does; or "" for
-        the reader of the world that the GAN was trained on.
+      text: a world's source string ("world:faces") for its exact reader; "learned:faces" for a network trained on that
+        world at the GAN's size (`ganx.readers`; "?seed=1" for another one); "package.module:function", imported as
+        Python does; or "" for the reader of the world that the GAN was trained on.
 
     Raises:
       GanxError: none can be found, with what to give.
@@ -132,6 +147,13 @@ def find_predictor(gan: Gan, text: str = "") -> Predictor:
         if not isinstance(world, PictureWorld) or gan.spec.channels != world.shape[-1]:
             raise GanxError(f"{source} cannot read this GAN's pictures; give a predictor as package.module:function")
         return world_predictor(dataclasses.replace(world, size=gan.spec.resolution))
+    if text.startswith("learned:"):
+        reader = attribute_reader(*named(text, gan.spec.resolution))
+        if (gan.spec.resolution, gan.spec.resolution, gan.spec.channels) != reader.world.shape:
+            raise GanxError(
+                f"{text} reads pictures of {reader.world.shape}, which this GAN's are not; leave ?size= out"
+            )
+        return learned_predictor(reader)
     if not text:
         raise GanxError("nothing says what is in this GAN's pictures; give --predictor package.module:function")
     return as_predictor(find_function(text), gan)
@@ -141,7 +163,7 @@ def find_function(text: str) -> Callable[..., Any]:
     """The function "package.module:function", imported as Python does."""
     module, colon, name = text.partition(":")
     if not (module and colon and name):
-        raise GanxError(f"predictor {text!r} is neither world:NAME nor package.module:function")
+        raise GanxError(f"predictor {text!r} is neither world:NAME, learned:NAME nor package.module:function")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:

@@ -42,7 +42,9 @@ def _add_sefa(verbs: Verbs) -> None:
     parser.add_argument("--animate", choices=("webp", "gif", "none"), default="webp", help="format of the animations")
     parser.add_argument("--compare", default="", help=f"other methods beside it, comma-separated: {_METHODS}")
     parser.add_argument(
-        "--predictor", default="", help="world:NAME or package.module:function; the GAN's world if unset"
+        "--predictor",
+        default="",
+        help="world:NAME, learned:NAME or package.module:function; the GAN's world if unset",
     )
     parser.add_argument("--samples", type=int, default=2000, help="pictures that --compare scores")
     parser.add_argument("--name", action="append", default=[], metavar="N=LABEL", help="name direction N (from 0)")
@@ -63,7 +65,9 @@ def _add_rescore(verbs: Verbs) -> None:
     _add_directions(parser)
     parser.add_argument("--method", default="sefa", help=f"one of {_METHODS}")
     parser.add_argument(
-        "--predictor", default="", help="world:NAME or package.module:function; the GAN's world if unset"
+        "--predictor",
+        default="",
+        help="world:NAME, learned:NAME or package.module:function; the GAN's world if unset",
     )
     parser.add_argument("--samples", type=int, default=2000, help="pictures scored before and after")
     parser.add_argument("--psi", type=float, help="truncation of styles; the published demo's if unset")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
 from ganx.errors import GanxError
+from ganx.readers import named, part_segmenter
 from ganx.segment import Segmenter
 from ganx.segmenters.oracle import ColourOracle
 
@@ -13,14 +14,17 @@ def open_segmenter(name: str) -> Segmenter:
     """A segmenter by name.
 
     Args:
-      name: "world:faces" or another picture world for its colour oracle.
+      name: "world:faces" or another picture world for its colour oracle; "unet:faces?size=32" for the network that
+        reads that world's pictures of that size (64 by default), trained if it is not at hand; `&seed=1` for another.
 
     Raises:
       GanxError: there is none of that name.
     """
+    if name.startswith("unet:"):
+        return part_segmenter(*named(name))
     if name.startswith("world:"):
         world = open_source(name)
         if not isinstance(world, PictureWorld) or world.spec.shape[-1] != 3:
             raise GanxError(f"{name} has no classes of pixels; use world:faces, world:scenes or world:digits")
         return ColourOracle(world)
-    raise GanxError(f"no segmenter {name!r}; use a picture world, such as world:faces")
+    raise GanxError(f"no segmenter {name!r}; use a picture world, such as world:faces, or unet:faces")
