@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ganx.arrays import read_npz
 from ganx.dissection.scores import Counts
 from ganx.errors import GanxError, unknown
 
@@ -152,8 +153,7 @@ class Dissection:
         folder = Path(folder)
         try:
             text = json.loads((folder / f"{stage}.json").read_text())
-            with np.load(folder / f"{stage}.npz", allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_npz(folder / f"{stage}.npz", f"dissection of {stage!r}", "run ganx dissect again")
             counts = Counts(**{f.name: arrays[f.name] for f in dataclasses.fields(Counts)})
             rankings = {k.removeprefix("ranking/"): v for k, v in arrays.items() if k.startswith("ranking/")}
             own = {name: arrays[name] for name in _ARRAYS}

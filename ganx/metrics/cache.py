@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from ganx import cache
+from ganx.arrays import read_npz
 from ganx.errors import GanxError
 from ganx.metrics.collect import Collected
 from ganx.metrics.features import FeatureNet
@@ -36,11 +36,7 @@ def load(path: Path, features: bool = False) -> Collected | None:
     """
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            kept = dict(arrays).get("features")
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        raise GanxError(f"the kept reference {path} is damaged; delete it and run again") from None
+    kept = read_npz(path, "reference any more", "delete it and run again").get("features")
     return None if features and kept is None else Collected(Moments.load(path), kept)
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from ganx.arrays import read_npz
 from ganx.convert import read_source
 from ganx.convert.inception_torch import inception
 from ganx.convert.keymap import nested
@@ -106,10 +106,10 @@ def _public(name: str, path: Path) -> FeatureNet:
 def _faces(path: str | os.PathLike[str] | None) -> FeatureNet:
     path = _FACES if path is None else Path(path)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            leaves = {name: jnp.asarray(arrays[name], jnp.float32) for name in arrays.files}
+        arrays = read_npz(path, "network for FD-faces", "install ganx again")
+        leaves = {name: jnp.asarray(array, jnp.float32) for name, array in arrays.items()}
         module = WorldNet((leaves["params/logits_bias"].size,), leaves["params/numbers_bias"].size)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except KeyError as error:
         raise GanxError(f"{path} holds no network for FD-faces ({type(error).__name__}); install ganx again") from None
     run = functools.partial(_run_faces, module)
     return FeatureNet("faces", "FD-faces", "features", "", weights.sha256(path), run, nested(leaves))

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ganx.arrays import read_npz
 from ganx.errors import GanxError
 
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -58,14 +59,11 @@ class Moments:
         Raises:
           GanxError: no such file, damaged, or other arrays.
         """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                count, ddof = (int(arrays[k]) if k in arrays else v for k, v in (("count", 0), ("ddof", 1)))
-                found = cls(count, arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64), ddof)
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise GanxError(
-                f"{path} holds no statistics ({type(error).__name__}); give an .npz with mu and sigma"
-            ) from None
+        arrays = read_npz(os.fspath(path), "statistics", "give an .npz with mu and sigma")
+        if not {"mu", "sigma"} <= set(arrays):
+            raise GanxError(f"{path} holds no statistics; give an .npz with mu and sigma")
+        count, ddof = (int(arrays[k]) if k in arrays else v for k, v in (("count", 0), ("ddof", 1)))
+        found = cls(count, arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64), ddof)
         if found.covariance.shape != found.mean.shape * 2 or found.mean.ndim != 1:
             raise GanxError(
                 f"{path} holds mu {list(found.mean.shape)} and sigma {list(found.covariance.shape)}; no pair"

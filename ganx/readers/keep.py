@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx import cache
+from ganx.arrays import read_npz
 from ganx.convert.keymap import flat, nested
 from ganx.errors import GanxError, unknown
 
@@ -82,13 +82,11 @@ def find_or_train(config: Facts, train: Callable[[], tuple[Any, Facts]]) -> tupl
 def load(stem: Path) -> tuple[Any, Facts]:
     """Variables (float32) and accuracies of the files `stem.npz` and `stem.json`."""
     try:
-        with np.load(f"{stem}.npz", allow_pickle=False) as arrays:
-            leaves = {name: jnp.asarray(arrays[name], jnp.float32) for name in arrays.files}
-        return nested(leaves), json.loads(Path(f"{stem}.json").read_text())["accuracy"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise GanxError(
-            f"the kept reader {stem}.npz is damaged ({type(error).__name__}); delete it and its .json, and run again"
-        ) from None
+        accuracy = json.loads(Path(f"{stem}.json").read_text())["accuracy"]
+    except (OSError, ValueError, KeyError):
+        raise GanxError(f"{stem}.json is damaged; delete it, and run again") from None
+    leaves = read_npz(f"{stem}.npz", "reader", "delete it and its .json, and run again")
+    return nested({name: jnp.asarray(leaf, jnp.float32) for name, leaf in leaves.items()}), accuracy
 
 
 def save(stem: Path, config: Facts, variables: Any, accuracy: Facts) -> None:

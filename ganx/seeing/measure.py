@@ -16,6 +16,7 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
+from ganx.arrays import read_npz
 from ganx.data.example import Source
 from ganx.errors import GanxError
 from ganx.gan import Gan
@@ -63,11 +64,11 @@ class Table:
     @classmethod
     def load(cls, path: epath.PathLike) -> Self:
         """Reads what `save` wrote."""
+        data = read_npz(path, "tallies", "write some with ganx segstats --out DIR")
         try:
-            with epath.Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
-                about = json.loads(str(data["about"]))
-                return cls(tuple(about["names"]), data["counts"], int(data["pixels"]), about["what"])
-        except (OSError, ValueError, KeyError):
+            about = json.loads(str(data["about"]))
+            return cls(tuple(about["names"]), data["counts"], int(data["pixels"]), about["what"])
+        except (ValueError, KeyError):
             raise GanxError(f"{path} holds no tallies; write some with ganx segstats --out DIR") from None
 
 

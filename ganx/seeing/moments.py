@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
+from ganx.arrays import read_npz
 from ganx.errors import GanxError
 from ganx.seeing.tally import tally
 from ganx.training.loops import inner_loop
@@ -113,10 +114,10 @@ class Moments:
     @classmethod
     def load(cls, path: epath.PathLike) -> Self:
         """Reads what `save` wrote."""
-        with epath.Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
-            if not {"n", "pixels", "total", "square", "present"} <= set(data.files):
-                raise GanxError(f"{path} holds no segmentation statistics; write some with ganx segstats")
-            return cls(int(data["n"]), int(data["pixels"]), data["total"], data["square"], data["present"])
+        data = read_npz(path, "segmentation statistics", "write some with ganx segstats")
+        if not {"n", "pixels", "total", "square", "present"} <= set(data):
+            raise GanxError(f"{path} holds no segmentation statistics; write some with ganx segstats")
+        return cls(int(data["n"]), int(data["pixels"]), data["total"], data["square"], data["present"])
 
     def _with(self, n: int, total: np.ndarray, gram: np.ndarray, present: np.ndarray, largest: np.ndarray) -> Self:
         if int(largest) > self.pixels:

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from ganx.arrays import read_npz
 from ganx.errors import GanxError
 from ganx.seeing.chain import Chain
 from ganx.seeing.evaluate import inversion_report
@@ -96,8 +97,7 @@ def read(folder: epath.PathLike) -> tuple[np.ndarray, tuple[str, ...], Inversion
     path = epath.Path(folder) / RESULT
     if not path.exists():
         raise GanxError(f"{folder} holds no {RESULT}; write one with ganx invert GAN IMAGES… --out {folder}")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        arrays = {name: data[name] for name in data.files}
+    arrays = read_npz(path, "inversion", f"write one with ganx invert GAN IMAGES… --out {folder}")
     return arrays["target"], tuple(str(name) for name in arrays["names"]), _of_arrays(arrays)
 
 
@@ -122,10 +122,10 @@ def _write(path: epath.Path, part: Inversion, mark: int) -> None:
 def _read(path: epath.Path, mark: int) -> Inversion | None:
     if not path.exists():
         return None
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        if int(data["mark"]) != mark:
-            raise GanxError(f"{path.parent.parent} holds inversions of other pictures or settings; give another --out")
-        return _of_arrays({name: data[name] for name in data.files})
+    data = read_npz(path, "part of an inversion", "delete it, and it is made again")
+    if int(data["mark"]) != mark:
+        raise GanxError(f"{path.parent.parent} holds inversions of other pictures or settings; give another --out")
+    return _of_arrays(data)
 
 
 def _joined(parts: list[Inversion]) -> Inversion:
