@@ -21,8 +21,9 @@ Due = tuple[tuple[str, bool], ...]
 class Program:
     """`program(state, step, count)` runs `count` steps from `step` on; the old state's memory is given away.
 
-    On an accelerator there is one program, whose lazy parts are branches. On CPU, where XLA runs convolutions
-    badly inside a branch, there is one program for each combination of lazy parts, and the host picks it.
+    On an accelerator there is one program of several steps, whose lazy parts are branches. On CPU, where XLA runs
+    convolutions badly inside a branch or a loop and a dispatch costs little, there is one program of one step for each
+    combination of lazy parts, and the host picks it.
     Step k takes the feed's batch k + `ahead`.
     """
 
@@ -30,13 +31,17 @@ class Program:
         self, method: Method, feed: Feed, mesh: Mesh, compiled: Callable[[float, float], None], ahead: int = 0
     ):
         self._method, self._feed, self._mesh, self._announce, self._ahead = method, feed, mesh, compiled, ahead
-        self._programs: dict[tuple[Due, ...], Any] = {}
+        self._programs: dict[tuple[Due, int], Any] = {}
 
     def __call__(self, state: Any, step: int, count: int) -> tuple[Any, Metrics]:
+        if unrolled() and count > 1:
+            for i in range(count):
+                state, metrics = self(state, step + i, 1)
+            return state, metrics
         batches = tuple(self._feed.batch(step + self._ahead + i) for i in range(count))
-        plan = tuple(self._due(step + i) for i in range(count))
+        plan = self._due(step), count
         if plan not in self._programs:
-            self._programs[plan] = self._compile(plan, state, batches)
+            self._programs[plan] = self._compile(*plan, state, batches)
         return self._programs[plan](state, self._feed.constants, batches)
 
     def _due(self, step: int) -> Due:
@@ -44,25 +49,22 @@ class Program:
             return ()
         return tuple((name, step % every == 0) for name, every in self._method.lazy.items())
 
-    def _compile(self, plan: tuple[Due, ...], state: Any, batches: tuple[Any, ...]) -> Any:
+    def _compile(self, due: Due, count: int, state: Any, batches: tuple[Any, ...]) -> Any:
         began = time.monotonic()
         everywhere = replicated(self._mesh)
-        step = jax.jit(self._body(plan), donate_argnums=0, out_shardings=(everywhere, everywhere))
+        step = jax.jit(self._body(due), donate_argnums=0, out_shardings=(everywhere, everywhere))
         program = step.lower(state, self._feed.constants, batches).compile()
         cost = program.cost_analysis() or {}
-        self._announce(cost.get("flops", 0.0) / len(plan), time.monotonic() - began)
+        self._announce(cost.get("flops", 0.0) / count, time.monotonic() - began)
         return program
 
-    def _body(self, plan: tuple[Due, ...]) -> Callable[..., tuple[Any, Metrics]]:
+    def _body(self, due: Due) -> Callable[..., tuple[Any, Metrics]]:
         def one(state: Any, batch: Any, constants: Any, due: Mapping[str, Any]) -> tuple[Any, Metrics]:
             examples = shard_batch(self._feed.materialise(constants, batch), self._mesh)
             return self._method.step(state, examples, due)
 
-        def static(state: Any, constants: Any, batches: tuple[Any, ...]) -> tuple[Any, Metrics]:
-            metrics: Metrics = {}
-            for batch, due in zip(batches, plan, strict=True):
-                state, metrics = one(state, batch, constants, dict(due))
-            return state, metrics
+        def single(state: Any, constants: Any, batches: tuple[Any, ...]) -> tuple[Any, Metrics]:
+            return one(state, batches[0], constants, dict(due))
 
         def scanned(state: Any, constants: Any, batches: tuple[Any, ...]) -> tuple[Any, Metrics]:
             def body(state: Any, batch: Any) -> tuple[Any, Metrics]:
@@ -72,4 +74,4 @@ class Program:
             state, metrics = inner_loop(body, state, jax.tree.map(lambda *b: jnp.stack(b), *batches))
             return state, jax.tree.map(lambda m: m[-1], metrics)
 
-        return static if unrolled() else scanned
+        return single if unrolled() else scanned

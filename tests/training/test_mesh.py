@@ -86,10 +86,21 @@ def test_nothing_recompiles_and_nothing_moves_behind_our_back(tiny):
     batches = [program._feed.batch(step) for step in range(2, 6)]
     with jax.transfer_guard("disallow"):
         for i, batch in enumerate(batches):
-            plan = (program._due(2 + i),)
+            plan = program._due(2 + i), 1
             state, metrics = compiled[plan](state, program._feed.constants, (batch,))
     assert len(costs) == len(program._programs) == 2  # nothing was compiled a second time
     chex.assert_tree_all_finite(metrics)
+
+
+def test_a_dispatch_of_many_steps_compiles_no_more_on_cpu(tiny):
+    """Unrolled, a hundred steps would be one program a hundred times as long, minutes of compilation."""
+    state, program, costs = start(tiny, jax.devices()[:1])
+    state, many = program(state, 0, 6)
+    assert len(costs) == 2  # with and without the lazy penalty
+    again, program, _ = start(tiny, jax.devices()[:1])
+    for step in range(6):
+        again, one = program(again, step, 1)
+    chex.assert_trees_all_equal(jax.device_get((state, many)), jax.device_get((again, one)))
 
 
 def test_rolled_up_steps_equal_steps_one_by_one(tiny):
