@@ -3,13 +3,14 @@
     python scripts/igan_tables.py runs/wide runs/concepts-0 runs/concepts-1 runs/concepts-2
 
 BEFORE is the GAN that the runs started from: its filters are grouped by the mixture as they are, and at random. Several
-runs (of other seeds) are shown each, then as mean and standard deviation. Tables 4 and 2 of the paper without people
+runs (of other seeds) are shown each, then as mean and standard deviation. Tables 4, 2 and 3 of the paper without people
 (`ganx.igan.evaluate`), and what it cost as the Fréchet distance of `ganx.metrics`.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import jax
@@ -19,11 +20,15 @@ import numpy as np
 import ganx
 from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
+from ganx.data.worlds.faces import Faces
+from ganx.igan.controls import random_labels
 from ganx.igan.evaluate import Scores, evaluate, score_all
 from ganx.igan.files import Concepts, open_concepts
+from ganx.igan.identity import face_collage, face_swap
 from ganx.igan.matched import concepts_of
 from ganx.igan.truth import world_of
 from ganx.metrics.evaluate import evaluate as compare
+from ganx.readers import attribute_reader
 
 Row = tuple[str, list[float]]
 
@@ -59,7 +64,7 @@ class Measure:
         world, labels = known_world(name, gan), jnp.asarray(concepts.labels)
         scores = evaluate(gan, concepts.cut, labels, concepts.groups, world, self.key, self.pairs, self.parts)
         print(f"{name}: " + ", ".join(f"{part} {score.groups}" for part, score in scores.parts.items()), flush=True)
-        return name, self._numbers(scores, self._distance(gan))
+        return name, self._numbers(scores, self._distance(gan), self._faces(gan, concepts, world))
 
     def controls(self, path: str, concepts: Concepts | None) -> Iterable[Row]:
         """The GAN as it was: groups by the mixture, random ones of the same sizes, and collaging with true masks."""
@@ -67,12 +72,38 @@ class Measure:
         gan = ganx.load(path)
         found = concepts_of(gan, None, concepts.cut, concepts.groups, jax.random.key(1))
         scores = score_all(gan, {"mixture": found}, known_world(path, gan), self.key, self.pairs, self.parts)
-        distance = self._distance(gan)
+        distance, world = self._distance(gan), known_world(path, gan)
+        shuffled = random_labels(jax.random.fold_in(self.key, 1), jnp.asarray(found.labels))
+        whole = {
+            "mixture": self._faces(gan, found, world),
+            "random groups": self._faces(gan, dataclasses.replace(found, labels=np.asarray(shuffled)), world),
+            "collaging": self._faces(gan, found, world, collage=True),
+        }
         for name, each in scores.items():
-            yield f"before, {name}", self._numbers(each, distance)
+            yield f"before, {name}", self._numbers(each, distance, whole[name])
 
-    def _numbers(self, scores: Scores, distance: float) -> list[float]:
-        whole = [distance, scores.exclusivity, scores.within, scores.between, scores.effect_share, float(scores.dead)]
+    def _faces(self, gan: ganx.Gan, concepts: Concepts, world: PictureWorld, collage: bool = False) -> list[float]:
+        """Whole-face swaps, judged by a recogniser (table 3); NaN where there are no faces."""
+        if not isinstance(world, Faces):
+            return [np.nan] * 2
+        embed = jax.jit(attribute_reader("faces", gan.spec.resolution).identity)
+        labels, cut = jnp.asarray(concepts.labels), concepts.cut
+        if collage:
+            found = face_collage(gan, cut, world, self.key, embed, self.pairs)
+        else:
+            found = face_swap(gan, cut, labels, concepts.groups, world, self.key, embed, self.pairs)
+        return [found.accepted, found.nearer]
+
+    def _numbers(self, scores: Scores, distance: float, faces: list[float]) -> list[float]:
+        whole = [
+            distance,
+            scores.exclusivity,
+            scores.within,
+            scores.between,
+            scores.effect_share,
+            float(scores.dead),
+            *faces,
+        ]
         parts = [scores.parts[part] for part in self.parts]
         return whole + [value for each in parts for value in (each.ratio, each.transfer, each.choice)]
 
@@ -92,12 +123,26 @@ def known_world(name: str, gan: ganx.Gan) -> PictureWorld:
 
 def table(rows: Iterable[Row], parts: Sequence[str]) -> str:
     """A Markdown table."""
-    header = ["groups", "FD", "exclusivity", "within", "between", "effect share", "dead"]
+    header = [
+        "groups",
+        "FD",
+        "exclusivity",
+        "within",
+        "between",
+        "effect share",
+        "dead",
+        "whole face: accepted, nearer",
+    ]
     header += [f"{part}: Out/In, transfer, choice" for part in parts]
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     for name, values in rows:
-        whole, by_part = values[:6], np.reshape(values[6:], (-1, 3))
-        cells = [f"{whole[0]:.1f}", *(f"{v:.2f}" for v in whole[1:5]), f"{whole[5]:.0f}"]
+        whole, by_part = values[:8], np.reshape(values[8:], (-1, 3))
+        cells = [
+            f"{whole[0]:.1f}",
+            *(f"{v:.2f}" for v in whole[1:5]),
+            f"{whole[5]:.0f}",
+            f"{whole[6]:.2f}, {whole[7]:.2f}",
+        ]
         cells += [f"{out:.3f}, {carried:.2f}, {right:.2f}" for out, carried, right in by_part]
         lines.append(f"| {name} | " + " | ".join(cell.replace("nan", "") for cell in cells) + " |")
     return "\n".join(lines)

@@ -13,11 +13,14 @@ from ganx.cli import main
 from ganx.igan import draw
 from ganx.igan.cut import choose_cut
 from ganx.igan.evaluate import evaluate, evaluate_collage
+from ganx.igan.identity import FaceSwap, _asked, face_collage, face_swap
 from ganx.igan.lens import groups as lens
 from ganx.igan.matched import standing_for
+from ganx.igan.pairs import draw_pairs
 from ganx.igan.rules import Alternation, Lambda3
 from ganx.igan.truth import grown, part_masks, part_names, world_of
 from ganx.lens import ImageGrid, Inquiry, Table
+from ganx.readers import attribute_reader
 
 KEY = jax.random.key(0)
 
@@ -37,6 +40,23 @@ def scores(faces):
         evaluate(gan, cut, everything, 1, world, key, pairs=8, parts=("hair", "mouth")),
         evaluate_collage(gan, cut, world, key, 8, ("hair", "mouth")),
     )
+
+
+def test_whose_face_it_is_after_a_swap(faces):
+    """All channels bring the donor's face, none leaves the one that was there, and true masks bring most of it."""
+    gan, cut, world = faces
+    embed = jax.jit(attribute_reader("faces", 32).identity)
+    everything = jnp.zeros(gan.shapes[cut.stage][-1], jnp.int32)
+    whole = face_swap(gan, cut, everything, 1, world, jax.random.key(2), embed, 24)
+    assert whole == FaceSwap((0,), 1.0, 1.0, pytest.approx(0.0, abs=1e-3))
+    collaged = face_collage(gan, cut, world, jax.random.key(2), embed, 24)
+    assert collaged.groups == ()
+    assert collaged.nearer > 0.7
+    assert 0 < collaged.distance < 1
+    pairs = draw_pairs(gan, cut, world, jax.random.key(3), 24)
+    stayed = _asked(pairs, pairs.before, embed, ())
+    assert stayed.nearer == 0
+    assert stayed.distance == pytest.approx(1, abs=0.3)
 
 
 def test_a_cut_leaves_a_stage_between_features_and_image(faces):

@@ -1,0 +1,88 @@
+"""Table 3 without people: whose face is it after a whole-face swap, asked of a recogniser (paper, Experiments)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ganx.data.worlds import PictureWorld
+from ganx.gan import Gan
+from ganx.igan.cut import Cut
+from ganx.igan.edits import collage, mask_at, select, swap
+from ganx.igan.effects import group_effects
+from ganx.igan.matched import WHOLE, standing_for
+from ganx.igan.pairs import Pairs, draw_pairs
+from ganx.igan.truth import part_names
+
+FALSE_ACCEPTS = 0.01
+"""Share of pairs of strangers that the recogniser may take for one person; the paper does not state its threshold."""
+
+Embed = Callable[[jax.Array], jax.Array]
+"""Images `[n, H, W, 3]` in [-1, 1] to who is in them, `[n, d]`; distances are Euclidean."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceSwap:
+    """A whole face brought from a donor into another image.
+
+    Attributes:
+      groups: that stand for the face; none for collaging.
+      accepted: share of swapped images that the recogniser takes for the donor, at most `FALSE_ACCEPTS` of strangers
+        being taken for each other.
+      nearer: share whose face is nearer to the donor's than to the one that was there; by chance a half.
+      distance: median distance to the donor over the median distance of strangers: 0 the same face, 1 a stranger's.
+    """
+
+    groups: tuple[int, ...]
+    accepted: float
+    nearer: float
+    distance: float
+
+
+def face_swap(
+    gan: Gan, cut: Cut, labels: jax.Array, groups: int, world: PictureWorld, key: jax.Array, embed: Embed, pairs: int
+) -> FaceSwap:
+    """Swaps the groups that stand for the whole face and asks whose it is.
+
+    Args:
+      gan, cut, labels, groups: a grouping, as for `evaluate`.
+      world: of faces, that the generator learned from.
+      key: decides the pairs, the same ones as for `evaluate`; may be used again.
+      embed: the recogniser.
+      pairs: for matching, and as many again for measuring.
+    """
+    names = part_names(world)
+    known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(jax.random.clone(key)))
+    effects = group_effects(gan, cut, known.a, known.b, known.masks, labels, groups)
+    chosen = standing_for(effects.energy, names, "face")
+    act = fresh.a.with_features(swap(fresh.b.features, select(labels, chosen))(fresh.a.features))
+    return _asked(fresh, cut.upper(gan, act), embed, chosen)
+
+
+def face_collage(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, embed: Embed, pairs: int) -> FaceSwap:
+    """The control that knows the masks: features inside either face come from the donor."""
+    names = part_names(world)
+    fresh = draw_pairs(gan, cut, world, jax.random.split(jax.random.clone(key))[1], pairs)
+    face = fresh.both[:, jnp.array([names.index(name) for name in WHOLE["face"] if name in names])].any(1)
+    mask = mask_at(face, fresh.a.features.shape[1])
+    act = fresh.a.with_features(collage(fresh.b.features, mask)(fresh.a.features))
+    return _asked(fresh, cut.upper(gan, act), embed, ())
+
+
+def _asked(pairs: Pairs, after: jax.Array, embed: Embed, groups: tuple[int, ...]) -> FaceSwap:
+    before, donor, now = (np.asarray(embed(images)) for images in (pairs.before, pairs.donor, after))
+    to_donor, to_before = np.linalg.norm(now - donor, axis=1), np.linalg.norm(now - before, axis=1)
+    everyone = np.concatenate([before, donor])
+    one, other = np.triu_indices(len(everyone), 1)
+    strangers = np.linalg.norm(everyone[one] - everyone[other], axis=1)
+    threshold = np.quantile(strangers, FALSE_ACCEPTS, method="lower")
+    return FaceSwap(
+        groups,
+        float((to_donor <= threshold).mean()),
+        float((to_donor < to_before).mean()),
+        float(np.median(to_donor) / np.median(strangers)),
+    )
