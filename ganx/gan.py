@@ -209,7 +209,8 @@ def checked_label(label: Any, classes: int, n: int) -> jax.Array | None:
     if not jnp.issubdtype(label.dtype, jnp.integer) or label.shape not in ((), (n,)):
         raise GanxError(f"label is one class number or {n} of them, not {label.dtype} {list(label.shape)}")
     if not isinstance(label, jax.core.Tracer) and label.is_fully_addressable and label.size:
-        low, high = np.min(label), np.max(label)
+        known = np.asarray(label)  # under a caller's jit jnp's own minimum would be traced
+        low, high = known.min(), known.max()
         if low < 0 or high >= classes:
             raise GanxError(f"there is no class {low if low < 0 else high}; this GAN knows 0 to {classes - 1}")
     return jnp.broadcast_to(label.astype(jnp.int32), (n,))

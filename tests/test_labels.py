@@ -43,6 +43,13 @@ def test_the_label_changes_the_picture_and_one_serves_all(gan):
     assert (gan(z, label=1) == one).all()
 
 
+def test_a_known_label_inside_a_callers_jit(gan):
+    z, label, wrong = gan.latents(jax.random.key(1), 2), jnp.array([1, 2]), jnp.array([1, 3])
+    np.testing.assert_allclose(jax.jit(lambda z: gan(z, label=label))(z), gan(z, label=label), atol=1e-5)
+    with pytest.raises(ganx.GanxError, match="no class 3"):
+        jax.jit(lambda z: gan(z, label=wrong))(z)
+
+
 @pytest.mark.parametrize(
     ("label", "words"),
     [

@@ -13,10 +13,11 @@ from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from ganx.convert import origin
 from ganx.data import Feed, Source, SourceSpec, open_feed, open_source
 from ganx.errors import GanxError
 from ganx.models import module_fields
-from ganx.store import Manifest, absolute, writable_folder
+from ganx.store import Manifest, absolute, find, writable_folder
 from ganx.training import growing
 from ganx.training.adversarial import adversarial
 from ganx.training.checkpoints import Checkpoints
@@ -260,6 +261,8 @@ def _begin(session: _Session, feed: Feed, method: Method, state: Any, start: int
         gan, critic, data = method.gan(state), method.critic(state)[0], feed.source.spec
         fields = module_fields(gan.module), module_fields(critic)
         Manifest("run", gan.spec.family, data.name, *fields, licence=data.licence).write(session.workdir)
+        if session.config.method == "adversarial" and session.config.init:
+            origin.copy(find(session.config.init), session.workdir)  # so that a tuned GAN goes back under its old names
 
 
 def _introduce(config: ConfigDict, feed: Feed, mesh: Mesh, method: Method, state: Any, start: int) -> None:

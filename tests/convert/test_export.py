@@ -15,6 +15,9 @@ from ganx.convert import export_gan, import_checkpoint, origin, read_source
 from ganx.convert.keymap import Entry, Source
 from ganx.convert.origin import Line, restored
 from ganx.models import init_gan
+from ganx.training import default_config
+from ganx.training.loop import train
+from ganx.training.mesh import make_mesh
 
 
 def same(found, wanted):
@@ -92,6 +95,19 @@ def test_a_trained_gan_goes_back_under_the_same_names(saved, state, tmp_path):
     export_gan(tmp_path / "tuned", tmp_path / "back.safetensors")
     last = "netG.module.main.9.weight"
     same(read_source(tmp_path / "back.safetensors").tensors, networks(state) | {last: state[last] + 1})
+
+
+def test_a_run_that_started_from_it_goes_back_under_the_same_names(saved, state, tmp_path, capsys):
+    config = default_config()
+    config.data.source, config.init = "world:faces?size=32", str(saved)
+    config.batch, config.steps, config.samples, config.sample_every = 4, 1, 4, 0
+    train(config, tmp_path / "run", make_mesh(jax.devices()[:1]))
+    assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "back.safetensors")]) == 0
+    assert "key names of pytorch-dcgan" in capsys.readouterr().out
+    found = read_source(tmp_path / "back.safetensors").tensors
+    assert {k: v.shape for k, v in found.items()} == {k: v.shape for k, v in networks(state).items()}
+    for name in ("netG.module.main.9.weight", "netD.main.0.weight"):  # one step of Adam
+        assert 0 < np.abs(found[name] - state[name]).max() < 1e-3
 
 
 def test_two_files_go_back_as_two(tmp_path):
