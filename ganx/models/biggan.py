@@ -79,6 +79,9 @@ class ToRgb(nn.Module):
 class BigGanGenerator(StagedGenerator):
     """Stages `linear` (4 x 4), `block0`, `block1`, … (each twice the size), `rgb`.
 
+    In bfloat16 an image is off by at most 2.8 % of the largest value, by 0.3 % on average (16 images of a fresh
+    32-pixel net with settled statistics, `tests/models/test_half_precision.py`).
+
     Fields:
       widths: channels of the first map, then of each block's output.
       classes: number of classes; 0 for none.

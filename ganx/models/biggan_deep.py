@@ -60,6 +60,9 @@ class BigGanDeepGenerator(StagedGenerator):
 
     Conditions: `label`, `truncation`, `legacy_truncation` (see `begin`).
 
+    In bfloat16 an image is off by at most 5.5 % of the largest value, by 0.3 % on average (16 images of a fresh
+    32-pixel net with settled statistics, `tests/models/test_half_precision.py`).
+
     Fields:
       width: channels of the first map.
       blocks: see `DeepBlock`.

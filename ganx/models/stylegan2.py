@@ -102,6 +102,10 @@ class StyleGan2Generator(StagedGenerator):
     and "resnet" have the last rgb stage only; "resnet" adds what entered the first layer of a resolution to what
     leaves the second, which is the features after it.
 
+    In bfloat16 an image is off by at most 1.8 % of the largest value, by 0.1 % on average; with the two highest
+    resolutions in it by 1.6 %, in float16 by 0.2 % (16 images of a fresh 32-pixel net without clamp,
+    `tests/models/test_half_precision.py`).
+
     Fields:
       resolution, channels: of the images; latent, style: sizes of z and w.
       mapping_layers, mapping_width, mapping_lr_mul, w_avg_decay: of the mapping, see `ganx.models.style.Mapping`.

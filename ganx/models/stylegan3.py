@@ -101,6 +101,9 @@ class StyleGan3Generator(StagedGenerator):
     drives `layer{l}`, the last one `rgb`. Feature maps reach `margin` samples past the image on every side, except
     in the last two stages. Configuration T has `kernel` 3; R has `kernel` 1, `radial` filters and twice the channels.
 
+    In bfloat16 an image is off by at most 1.2 % of the largest value in T and 0.9 % in R, by 0.1 % on average (16
+    images of fresh 32-pixel nets, `tests/models/test_half_precision.py`).
+
     Fields: `resolution`, image `channels`, `latent` and `style` sizes, `mapping_layers`, `classes`; number of filtered
     `layers`, of which the last `critical` are sampled critically (never filtered radially); channels
     min(`channel_base`/2/cutoff, `channel_max`), or `widths` of all but rgb where given; `kernel`, `radial`;
