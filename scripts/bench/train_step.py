@@ -143,10 +143,11 @@ def _sampler(case: Case, game: Any, g: Any, stats: Any, device: str) -> tuple[An
 
 def check_same(game: Any, state: Any, theirs: Any, real: Any) -> float:
     """Largest difference of the two discriminators' logits, relative to the largest logit."""
+    import jax
     import numpy as np
     import torch
 
-    ours = np.asarray(game.players.judge(state.d.params, state.d.stats, real)[0])
+    ours = np.asarray(jax.jit(game.players.judge)(state.d.params, state.d.stats, real)[0])
     with torch.no_grad():
         stats = {name: tensor.clone() for name, tensor in theirs.d_stats.items()}
         device = next(iter(theirs.d.values())).device
@@ -217,8 +218,7 @@ def main() -> None:
     for name, job in jobs:
         if args.only in name:
             rows.append(harness.cells(job(), peak, args.device))
-            _, ours, theirs, ratio, _, _, _, compiled, *_ = rows[-1]
-            print(f"{name}: {ratio} ({ours} against {theirs} ms; compiled in {compiled} s)", flush=True)
+            print("; ".join(f"{head} {cell}" for head, cell in zip(harness.HEADER, rows[-1], strict=True)), flush=True)
     print("\n" + harness.table(harness.HEADER, rows, args.markdown))
 
 
