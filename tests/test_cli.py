@@ -152,6 +152,7 @@ def test_a_pipe_that_closes_early_is_no_error(folder):
 def test_a_command_keeps_its_compiled_programs_and_gives_the_same_again(folder, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     environment["GANX_CACHE"] = str(tmp_path / "cache")
+    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # all of them, however fast this machine is
     command = [sys.executable, "-m", "ganx.cli", "sefa", str(folder / "gan"), "--top", "1", "--steps", "3", "--out"]
     kept, found = [], []
     for name in ("first", "second"):
