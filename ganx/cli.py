@@ -60,9 +60,8 @@ def _machine() -> str:
     except OSError:
         lines = []
     told = {line for line in lines if line.startswith(("flags", "Features", "model name"))}
-    return hashlib.sha256("\n".join([platform.platform(), platform.processor(), *sorted(told)]).encode()).hexdigest()[
-        :12
-    ]
+    text = "\n".join([platform.platform(), platform.processor(), *sorted(told)])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def build_parser() -> argparse.ArgumentParser:

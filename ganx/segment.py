@@ -53,6 +53,11 @@ class SoftSegmenter(Segmenter, Protocol):
         ...
 
 
+def note(segmenter: Segmenter) -> str:
+    """What a segmenter that was trained here says of its own accuracy; "" for any other."""
+    return str(getattr(segmenter, "note", ""))
+
+
 def channels(labels: Any) -> Any:
     """Labels with their channel axis: `[n, h, w]` becomes `[n, 1, h, w]`, `[n, K, h, w]` stays."""
     return labels[:, None] if labels.ndim == 3 else labels

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ganx.arrays import read_npz
 from ganx.dissection.effects import Effect, effects
 from ganx.dissection.result import Dissection
 from ganx.dissection.samples import Samples, check_stage
@@ -54,13 +54,11 @@ def read_groups(path: str | Path, gan: Gan) -> Groups:
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            stage, labels = str(file["stage"]), np.asarray(file["labels"], np.int64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise GanxError(
-            f"{path} holds no groups ({type(error).__name__}); give what ganx.igan.save_concepts wrote"
-        ) from None
+    mend = "give what ganx.igan.save_concepts wrote"
+    arrays = read_npz(path, "groups", mend)
+    if not {"stage", "labels"} <= set(arrays):
+        raise GanxError(f"{path} holds no groups; {mend}")
+    stage, labels = str(arrays["stage"]), np.asarray(arrays["labels"], np.int64)
     units = check_stage(gan, stage)[2]
     if labels.shape != (units,) or labels.min() < 0:
         raise GanxError(f"{path} has groups of {labels.size} units, and {stage} of this GAN has {units}")

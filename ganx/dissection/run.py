@@ -23,7 +23,7 @@ from ganx.dissection.result import Dissection
 from ganx.dissection.samples import Samples
 from ganx.errors import GanxError
 from ganx.gan import Gan
-from ganx.segment import Segmenter, index_of
+from ganx.segment import Segmenter, index_of, note
 from ganx.segmenters import open_segmenter
 from ganx.store import load, writable_folder
 
@@ -65,6 +65,8 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
     """Dissects a GAN by name and writes what was found; returns the folder."""
     gan = load(name)
     segmenter = choose_segmenter(gan, request.segmenter)
+    if told := note(segmenter):
+        say(told)
     for label in request.actions.values():
         index_of(segmenter, label)
     stage = middle(gan)

@@ -100,7 +100,7 @@ def evaluate(
     found = {}
     for part in parts:
         chosen = standing_for(effects.energy, names, part)
-        after = _swapped(gan, cut, fresh, select(labels, chosen))
+        after = swapped(gan, cut, fresh, select(labels, chosen))
         found[part] = _score(fresh, after, names.index(part), chosen)
     within, between, shared, pure, dead = map(float, _alike(fresh, labels, groups))
     return Scores(found, effect_share(effects.energy), shared, within, between, pure, int(dead))
@@ -114,18 +114,20 @@ def evaluate_collage(
     fresh = draw_pairs(gan, cut, world, jax.random.split(jax.random.clone(key))[1], pairs)
     found = {}
     for part in parts:
-        after = _collaged(gan, cut, fresh, fresh.both[:, names.index(part)])
+        after = collaged(gan, cut, fresh, fresh.both[:, names.index(part)])
         found[part] = _score(fresh, after, names.index(part), ())
     return Scores(found)
 
 
 @functools.partial(jax.jit, static_argnames="cut")
-def _swapped(gan: Gan, cut: Cut, pairs: Pairs, channels: jax.Array) -> jax.Array:
+def swapped(gan: Gan, cut: Cut, pairs: Pairs, channels: jax.Array) -> jax.Array:
+    """What `pairs.before` becomes with some channels, bool `[m]`, from the donors."""
     return cut.upper(gan, pairs.a.with_features(swap(pairs.b.features, channels)(pairs.a.features)))
 
 
 @functools.partial(jax.jit, static_argnames="cut")
-def _collaged(gan: Gan, cut: Cut, pairs: Pairs, mask: jax.Array) -> jax.Array:
+def collaged(gan: Gan, cut: Cut, pairs: Pairs, mask: jax.Array) -> jax.Array:
+    """What `pairs.before` becomes with the features where a mask is, bool `[n, H, W]`, from the donors."""
     mask = mask_at(mask, pairs.a.features.shape[1])
     return cut.upper(gan, pairs.a.with_features(collage(pairs.b.features, mask)(pairs.a.features)))
 

@@ -12,8 +12,9 @@ import numpy as np
 from ganx.data.worlds import PictureWorld
 from ganx.gan import Gan
 from ganx.igan.cut import Cut
-from ganx.igan.edits import collage, mask_at, select, swap
+from ganx.igan.edits import select
 from ganx.igan.effects import group_effects
+from ganx.igan.evaluate import collaged, swapped
 from ganx.igan.matched import WHOLE, standing_for
 from ganx.igan.pairs import Pairs, draw_pairs
 from ganx.igan.truth import part_names
@@ -59,8 +60,7 @@ def face_swap(
     known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(jax.random.clone(key)))
     effects = group_effects(gan, cut, known.a, known.b, known.masks, labels, groups)
     chosen = standing_for(effects.energy, names, "face")
-    act = fresh.a.with_features(swap(fresh.b.features, select(labels, chosen))(fresh.a.features))
-    return _asked(fresh, cut.upper(gan, act), embed, chosen)
+    return _asked(fresh, swapped(gan, cut, fresh, select(labels, chosen)), embed, chosen)
 
 
 def face_collage(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, embed: Embed, pairs: int) -> FaceSwap:
@@ -68,9 +68,7 @@ def face_collage(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, embed:
     names = part_names(world)
     fresh = draw_pairs(gan, cut, world, jax.random.split(jax.random.clone(key))[1], pairs)
     face = fresh.both[:, jnp.array([names.index(name) for name in WHOLE["face"] if name in names])].any(1)
-    mask = mask_at(face, fresh.a.features.shape[1])
-    act = fresh.a.with_features(collage(fresh.b.features, mask)(fresh.a.features))
-    return _asked(fresh, cut.upper(gan, act), embed, ())
+    return _asked(fresh, collaged(gan, cut, fresh, face), embed, ())
 
 
 def _asked(pairs: Pairs, after: jax.Array, embed: Embed, groups: tuple[int, ...]) -> FaceSwap:

@@ -18,7 +18,7 @@ from ganx.data.worlds.faces import IDENTITY, POSE, Faces
 from ganx.errors import GanxError
 from ganx.models.worldnet import WorldNet
 from ganx.readers import keep
-from ganx.readers.fit import fit
+from ganx.readers.fit import RECIPE, fit
 from ganx.readers.worn import draw, wear
 
 STEPS, BATCH = 3000, 64
@@ -45,6 +45,16 @@ class AttributeReader:
     variables: Any
     world: PictureWorld = dataclasses.field(metadata={"static": True})
     accuracy: Any = dataclasses.field(metadata={"static": True}, hash=False, compare=False)
+
+    @property
+    def note(self) -> str:
+        """How good it is, for people: the least accurate attribute of clean and of worn pictures."""
+        worst = ", ".join(
+            f"{value:.1%} ({name}, {kind})"
+            for kind, found in self.accuracy.items()
+            for value, name in [min((found[name], name) for name in self.world.ATTRS)]
+        )
+        return f"the reader's own accuracy on test pictures of {self.world.name}, at its worst attribute: {worst}"
 
     def probabilities(self, images: jax.Array) -> dict[str, jax.Array]:
         """Of every value of every attribute: float32 `[n, values]` by name, of images `[n, R, R, C]` in [-1, 1]."""
@@ -98,7 +108,7 @@ def attribute_reader(name: str = "faces", size: int = 64, seed: int = 0, *, step
     )
     config = {
         "kind": "attributes", "world": name, "size": size, "seed": seed, "steps": steps, "batch": BATCH,
-        "choices": module.choices, "numbers": numbers, "convolutions": module.convolutions, "width": WIDTH,
+        "choices": module.choices, "numbers": numbers, "convolutions": module.convolutions, "width": WIDTH, **RECIPE,
     }  # fmt: skip
 
     def train() -> tuple[Any, Any]:

@@ -11,12 +11,14 @@ import optax
 
 from ganx.data.example import Example
 from ganx.data.worlds import PictureWorld
-from ganx.readers.worn import draw, wear
+from ganx.readers.worn import BLUR, NOISE, SHIFT, draw, wear
 
 Objective = Callable[[Any, jax.Array, Example, Any], jax.Array]
 """(variables, images, example, numbers) to a scalar loss."""
 
 LEARNING_RATE = 2e-3
+RECIPE = {"learning_rate": LEARNING_RATE, "blur": BLUR, "noise": NOISE, "shift": SHIFT}
+"""What a trained reader depends on beside its network, its world and its length."""
 
 
 def fit(world: PictureWorld, variables: Any, objective: Objective, steps: int, batch: int, seed: int) -> Any:

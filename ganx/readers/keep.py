@@ -91,12 +91,12 @@ def load(stem: Path) -> tuple[Any, Facts]:
 
 def save(stem: Path, config: Facts, variables: Any, accuracy: Facts) -> None:
     """Keeps a reader in half precision, the description last, so that what is half written is not found."""
-    rounded = {path: np.asarray(leaf, np.float16) for path, leaf in flat(variables).items()}
+    halves = {path: np.asarray(leaf, np.float16) for path, leaf in flat(variables).items()}
     part = stem.with_name(f"{stem.name}.{os.getpid()}.part")
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **rounded)
+            np.savez_compressed(file, allow_pickle=False, **halves)
         part.replace(f"{stem}.npz")
         part.write_text(json.dumps({"config": config, "accuracy": accuracy}, indent=1) + "\n")
         part.replace(f"{stem}.json")

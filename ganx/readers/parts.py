@@ -15,7 +15,7 @@ from ganx.data.worlds import PictureWorld, world
 from ganx.errors import GanxError
 from ganx.models.unet import UNet
 from ganx.readers import keep
-from ganx.readers.fit import fit
+from ganx.readers.fit import RECIPE, fit
 from ganx.readers.worn import blur
 from ganx.segment import NONE
 
@@ -41,6 +41,12 @@ class PartSegmenter:
     world: PictureWorld = dataclasses.field(metadata={"static": True})
     accuracy: Any = dataclasses.field(metadata={"static": True}, hash=False, compare=False)
     on_device: ClassVar[bool] = True
+
+    @property
+    def note(self) -> str:
+        """How good it is, for people."""
+        iou = ", ".join(f"{value['mIoU']:.3f} ({kind})" for kind, value in self.accuracy.items())
+        return f"the segmenter's own mIoU on test pictures of {self.world.name}: {iou}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,7 +92,7 @@ def part_segmenter(name: str = "faces", size: int = 64, seed: int = 0, *, steps:
     module = UNet(len(pictures.CLASSES))
     config = {
         "kind": "parts", "world": name, "size": size, "seed": seed, "steps": steps, "batch": BATCH,
-        "classes": pictures.CLASSES, "widths": module.widths,
+        "classes": pictures.CLASSES, "widths": module.widths, **RECIPE,
     }  # fmt: skip
 
     def objective(variables: Any, images: jax.Array, example: Any, _: Any) -> jax.Array:

@@ -15,9 +15,10 @@ from ganx.data.prepare import with_options
 from ganx.errors import GanxError
 from ganx.gan import Gan, Spec
 from ganx.seeing.measure import Pictures, Table, of_gan, of_masks, of_source
-from ganx.segment import Segmenter
+from ganx.segment import Segmenter, note
 from ganx.segmenters import open_segmenter
 from ganx.store import MANIFEST, bundled, load
+from ganx.training.logs import say
 
 MASKS = "masks"
 """Name that stands for the masks that come with a source, in place of a segmenter."""
@@ -44,8 +45,11 @@ def pictures(text: str, segmenter: str, seed: int) -> Pictures | Table:
 
 
 def named(segmenter: str) -> Segmenter:
-    """A segmenter by its name."""
-    return open_segmenter(segmenter)
+    """A segmenter by its name; how good it is, is said."""
+    found = open_segmenter(segmenter)
+    if told := note(found):
+        say(told)
+    return found
 
 
 def is_gan(text: str) -> bool:

@@ -60,6 +60,8 @@ def run_rescore(args: argparse.Namespace) -> None:
     """`ganx rescore`."""
     gan = load(args.gan)
     predictor = find_predictor(gan, args.predictor)
+    if predictor.note:
+        say(predictor.note)
     key_find, key_score, key_distance = jax.random.split(jax.random.key(args.seed), 3)
     directions, _ = compare.find_directions(gan, args.method, key_find, args.layers, args.top, predictor)
     psi = truncation(gan, args)[0]

@@ -31,10 +31,12 @@ class Predictor:
     Attributes:
       columns: names of the scores; those of one attribute with several values are "attribute=value".
       score: images float32 `[n, H, W, C]` in [-1, 1] to float32 `[n, columns]`; pure and traceable.
+      note: how good it is, for people; "" where that is not known.
     """
 
     columns: tuple[str, ...]
     score: Callable[[jax.Array], jax.Array]
+    note: str = ""
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -117,7 +119,7 @@ def learned_predictor(reader: AttributeReader) -> Predictor:
         found = reader.probabilities(images)
         return jnp.concatenate([part[:, 1:] if part.shape[1] == 2 else part for part in found.values()], 1)
 
-    return Predictor(tuple(columns), score)
+    return Predictor(tuple(columns), score, reader.note)
 
 
 def readable(gan: Gan, source: str) -> bool:

@@ -13,7 +13,8 @@ from ganx.readers import attribute_reader, keep, named, part_segmenter
 from ganx.readers.attributes import AttributeReader, measure
 from ganx.readers.parts import _confusion, _scores
 from ganx.readers.worn import BLUR, blur, wear
-from ganx.segment import SoftSegmenter
+from ganx.sefa.predictors import learned_predictor
+from ganx.segment import SoftSegmenter, note
 from ganx.segmenters import open_segmenter
 
 
@@ -53,6 +54,7 @@ def test_a_damaged_reader_says_so(trained, tmp_path, monkeypatch):
 
 def test_attributes_are_read_and_sum_to_one(trained):
     reader = trained[0]
+    assert f"{min(reader.accuracy['worn'].values()):.1%}" in learned_predictor(reader).note
     images = jnp.zeros((3, 16, 16, 3))
     found, chances = reader.read(images), jax.jit(AttributeReader.probabilities)(reader, images)
     for name, values in reader.world.ATTRS.items():
@@ -68,6 +70,8 @@ def test_attributes_are_read_and_sum_to_one(trained):
 
 def test_parts_are_a_segmenter(trained):
     segmenter = trained[1]
+    assert f"{segmenter.accuracy['blur 0.6']['mIoU']:.3f} (blur 0.6)" in note(segmenter)
+    assert note(open_segmenter("world:digits")) == ""
     assert isinstance(segmenter, SoftSegmenter)
     images = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3), minval=-1.0)
     labels = segmenter(images)
@@ -125,7 +129,9 @@ def test_the_shipped_reader_is_as_good_as_it_says(monkeypatch, tmp_path):
     reader = attribute_reader("faces", 32)
     found = measure(reader)
     for name, value in found["clean"].items():
-        assert value == pytest.approx(reader.accuracy["clean"][name], abs=0.1)  # 512 pictures, and optimised less here
+        # 512 pictures: a share of right ones is sharp, R² of a small number is not (0.41 against 0.46 for the nose)
+        near = 0.01 if name in reader.world.ATTRS else 0.08
+        assert value == pytest.approx(reader.accuracy["clean"][name], abs=near)
     assert all(found["clean"][name] > 0.97 for name in reader.world.ATTRS)
 
 
