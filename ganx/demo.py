@@ -21,7 +21,7 @@ def demo_config() -> ConfigDict:
     config.model.generator = {"width": 32}
     config.model.discriminator = {"width": 32, "norm": False}
     config.batch = 16
-    config.steps = 7000
+    config.steps = 6000
     config.g.lr = config.d.lr = 1e-3
     config.r1.gamma, config.r1.every = 0.5, 8
     config.ema_kimg = 2.0
