@@ -10,6 +10,7 @@ import pytest
 import ganx
 from ganx.data.worlds import world
 from ganx.models import build_discriminator, init_gan
+from ganx.models.initialise import initialise
 from ganx.store import MANIFEST, load_discriminator
 
 
@@ -33,7 +34,7 @@ def refuses(words, call):
 def test_discriminator_travels_with_the_gan(gan, tmp_path):
     module = build_discriminator("dcgan", {"resolution": 8, "width": 2})
     images = gan(gan.latents(jax.random.key(1), 4))
-    variables = module.init(jax.random.key(2), images)
+    variables = initialise(module.init, jax.random.key(2), images)
     ganx.save(gan, tmp_path / "pair", (module, variables))
     again, loaded = load_discriminator(tmp_path / "pair")
     assert (again.apply(loaded, images) == module.apply(variables, images)).all()

@@ -19,7 +19,7 @@ from ganx.igan import locality as local
 from ganx.igan.controls import random_labels
 from ganx.igan.cut import Cut
 from ganx.igan.edits import collage, mask_at, select, swap
-from ganx.igan.effects import effect_share, group_effects
+from ganx.igan.effects import ENOUGH, effect_share, group_effects
 from ganx.igan.files import Concepts
 from ganx.igan.filters import filter_stats
 from ganx.igan.matched import standing_for
@@ -82,6 +82,7 @@ def evaluate(
     key: jax.Array,
     pairs: int = 128,
     parts: Sequence[str] = ("mouth", "eyes", "hair"),
+    enough: float = ENOUGH,
 ) -> Scores:
     """Scores of one grouping.
 
@@ -93,13 +94,15 @@ def evaluate(
       key: decides the pairs; the same key gives every grouping of a generator the same ones, and may be used again.
       pairs: for matching, and as many again for measuring.
       parts: to be moved, by name.
+      enough: share of all groups' effect on a part that its groups must hold, see `groups_of`; more carries more
+        over, and spills more.
     """
     labels, names = jnp.asarray(labels, jnp.int32), part_names(world)
     known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(jax.random.clone(key)))
     effects = group_effects(gan, cut, known.a, known.b, known.masks, labels, groups)
     found = {}
     for part in parts:
-        chosen = standing_for(effects.energy, names, part)
+        chosen = standing_for(effects.energy, names, part, enough)
         after = swapped(gan, cut, fresh, select(labels, chosen))
         found[part] = _score(fresh, after, names.index(part), chosen)
     within, between, shared, pure, dead = map(float, _alike(fresh, labels, groups))
@@ -139,6 +142,7 @@ def score_all(
     key: jax.Array,
     pairs: int = 128,
     parts: Sequence[str] = (),
+    enough: float = ENOUGH,
 ) -> dict[str, Scores]:
     """Scores of several groupings at one cut with the controls of every table, all on the same pairs.
 
@@ -148,7 +152,7 @@ def score_all(
     shuffled = np.asarray(random_labels(jax.random.fold_in(key, 1), jnp.asarray(first.labels)))
     everything = {**found, "random groups": dataclasses.replace(first, labels=shuffled)}
     scores = {
-        name: evaluate(gan, each.cut, each.labels, each.groups, world, key, pairs, parts)
+        name: evaluate(gan, each.cut, each.labels, each.groups, world, key, pairs, parts, enough)
         for name, each in everything.items()
     }
     return {**scores, "collaging": evaluate_collage(gan, first.cut, world, key, pairs, parts)}

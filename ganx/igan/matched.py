@@ -13,7 +13,7 @@ from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
 from ganx.igan.controls import gan_partition
 from ganx.igan.cut import Cut
-from ganx.igan.effects import Effects, group_effects, groups_of
+from ganx.igan.effects import ENOUGH, Effects, group_effects, groups_of
 from ganx.igan.files import Concepts
 from ganx.igan.pairs import draw_pairs
 from ganx.igan.truth import part_names, world_of
@@ -29,9 +29,9 @@ def world_effects(gan: Gan, concepts: Concepts, world: PictureWorld, key: jax.Ar
     return group_effects(gan, concepts.cut, drawn.a, drawn.b, drawn.masks, labels, concepts.groups)
 
 
-def standing_for(energy: np.ndarray, names: Sequence[str], part: str) -> tuple[int, ...]:
+def standing_for(energy: np.ndarray, names: Sequence[str], part: str, enough: float = ENOUGH) -> tuple[int, ...]:
     """The groups that stand for a part, or for one of `WHOLE`, the strongest first; see `groups_of`."""
-    return groups_of(energy, [names.index(name) for name in WHOLE.get(part, (part,)) if name in names])
+    return groups_of(energy, [names.index(name) for name in WHOLE.get(part, (part,)) if name in names], enough)
 
 
 def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan, Spec
 from ganx.models.family import Family
+from ganx.models.initialise import initialise
 
 
 def _families() -> dict[str, Family]:
@@ -115,7 +116,7 @@ def make_gan(name: str, module: Any, variables: Any, data: str = "") -> Gan:
 def init_gan(name: str, options: Mapping[str, Any], key: jax.Array) -> Gan:
     """A freshly initialised `Gan` of a family's standard network."""
     module = build_generator(name, options)
-    return make_gan(name, module, jax.jit(init_generator, static_argnums=(0, 2))(module, key, 1))
+    return make_gan(name, module, initialise(lambda key: init_generator(module, key), key))
 
 
 def _build(name: str, part: str, options: Mapping[str, Any]) -> Any:

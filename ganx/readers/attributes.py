@@ -16,6 +16,7 @@ from ganx.data.example import Example
 from ganx.data.worlds import PictureWorld, world
 from ganx.data.worlds.faces import IDENTITY, POSE, Faces
 from ganx.errors import GanxError
+from ganx.models.initialise import initialise
 from ganx.models.worldnet import WorldNet
 from ganx.readers import keep
 from ganx.readers.fit import RECIPE, fit
@@ -112,7 +113,7 @@ def attribute_reader(name: str = "faces", size: int = 64, seed: int = 0, *, step
     }  # fmt: skip
 
     def train() -> tuple[Any, Any]:
-        variables = module.init(jax.random.key(seed), jnp.zeros((1, *pictures.shape)))
+        variables = initialise(module.init, jax.random.key(seed), jnp.zeros((1, *pictures.shape)))
         variables = keep.rounded(fit(pictures, variables, _objective(module, pictures), steps, BATCH, seed))
         return variables, measure(AttributeReader(module, variables, pictures, {}))
 

@@ -13,6 +13,7 @@ import optax
 from ganx.data.feed import to_float
 from ganx.data.worlds import PictureWorld, world
 from ganx.errors import GanxError
+from ganx.models.initialise import initialise
 from ganx.models.unet import UNet
 from ganx.readers import keep
 from ganx.readers.fit import RECIPE, fit
@@ -101,7 +102,7 @@ def part_segmenter(name: str = "faces", size: int = 64, seed: int = 0, *, steps:
         return optax.softmax_cross_entropy(logits, jax.nn.one_hot(example.mask, module.classes)).mean()
 
     def train() -> tuple[Any, Any]:
-        variables = module.init(jax.random.key(seed), jnp.zeros((1, *pictures.shape)))
+        variables = initialise(module.init, jax.random.key(seed), jnp.zeros((1, *pictures.shape)))
         variables = keep.rounded(fit(pictures, variables, objective, steps, BATCH, seed))
         return variables, measure(PartSegmenter(module, variables, pictures, {}))
 

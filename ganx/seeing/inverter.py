@@ -12,6 +12,7 @@ from etils import epath
 
 from ganx.errors import GanxError
 from ganx.models.encoders import ImageInverse, LayerInverse
+from ganx.models.initialise import initialise
 from ganx.seeing.chain import Chain
 from ganx.store import absolute, load_tree, save_tree, writable_folder
 
@@ -79,7 +80,7 @@ jax.tree_util.register_dataclass(Inverter, data_fields=["variables"], meta_field
 def build(chain: Chain, key: jax.Array, width: int = 64, hidden: int = 0) -> Inverter:
     """Fresh inverses of a chain's parts; arguments as for `modules_for`."""
     modules = modules_for(chain, width, hidden)
-    return Inverter(modules, jax.jit(lambda key: init(modules, chain, key))(key))
+    return Inverter(modules, initialise(lambda key: init(modules, chain, key), key))
 
 
 def modules_for(chain: Chain, width: int = 64, hidden: int = 0) -> tuple[Any, ...]:

@@ -17,12 +17,13 @@ from ganx.convert import origin
 from ganx.data import Feed, Source, SourceSpec, open_feed, open_source
 from ganx.errors import GanxError
 from ganx.models import module_fields
+from ganx.models.initialise import initialise
 from ganx.store import Manifest, absolute, find, writable_folder
 from ganx.training import growing
 from ganx.training.adversarial import adversarial
 from ganx.training.checkpoints import Checkpoints
 from ganx.training.logs import Journal, LateMetrics, Progress, duration, say
-from ganx.training.mesh import make_mesh, replicated
+from ganx.training.mesh import make_mesh, replicate, replicated
 from ganx.training.method import Method, Span, find_method
 from ganx.training.program import Program
 from ganx.training.samples import Sampler
@@ -217,11 +218,11 @@ def _check_finite(step: int, values: Mapping[str, float], saved: int | None) -> 
 
 def _start(method: Method, config: ConfigDict, mesh: Mesh, checkpoints: Checkpoints) -> Any:
     """A fresh state (or one that starts from trained weights), or the last one saved, replicated over the mesh."""
-    init = jax.jit(method.init, out_shardings=replicated(mesh))
     key = jax.random.key(config.seed)
     if checkpoints.latest is None:
-        return method.start(init(key)) if method.start else init(key)
-    like = jax.tree.map(lambda s: s.update(sharding=replicated(mesh)), jax.eval_shape(init, key))
+        state = replicate(initialise(method.init, key), mesh)
+        return method.start(state) if method.start else state
+    like = jax.tree.map(lambda s: s.update(sharding=replicated(mesh)), jax.eval_shape(method.init, key))
     state = checkpoints.restore(like)
     if jax.process_index() == 0:
         say(f"going on from step {checkpoints.latest}")

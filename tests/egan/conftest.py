@@ -9,6 +9,7 @@ import pytest
 from ganx.data.example import SourceSpec
 from ganx.egan import add_egan
 from ganx.egan.method import build_generation
+from ganx.models.initialise import initialise
 from ganx.training import default_config
 
 POINTS = SourceSpec("world:gaussians?modes=8", (2,))
@@ -49,7 +50,7 @@ class Run:
 def small(mesh=None, **changes):
     """A `Run` with those options."""
     generation = build_generation(small_config(**changes), POINTS, mesh)
-    state = jax.jit(lambda key: generation.init(key, (2,)))(jax.random.key(0))
+    state = initialise(lambda key: generation.init(key, (2,)), jax.random.key(0))
     return Run(generation, state, jax.jit(lambda state, batch: generation.step(state, batch, {})))
 
 

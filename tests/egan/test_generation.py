@@ -11,6 +11,7 @@ from ganx.egan.islands import Islands
 from ganx.egan.mapping import Mapping
 from ganx.egan.mutations import MUTATIONS, number
 from ganx.egan.population import take
+from ganx.models.initialise import initialise
 from ganx.training.keys import named
 from ganx.training.mesh import make_mesh
 
@@ -183,7 +184,7 @@ def test_shared_noise(run):
 def test_the_best_member_migrates_to_the_next_island(run):
     generation = run(parents=2).generation
     islands = Islands(generation, 3, 2, Mapping())
-    state = jax.jit(lambda key: islands.init(key, (2,)))(jax.random.key(1))
+    state = initialise(lambda key: islands.init(key, (2,)), jax.random.key(1))
     fitness = jnp.array([[3.0, 1.0], [5.0, 2.0], [4.0, 0.0]])
     state = dataclasses.replace(state, fitness=fitness, step=state.step + 2)
     moved = islands.migrate(state)

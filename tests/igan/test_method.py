@@ -21,6 +21,7 @@ from ganx.igan.method import build_trainer
 from ganx.igan.method import method as igan
 from ganx.igan.update import MONITORS, PREFIX
 from ganx.models import build_discriminator, init_discriminator, init_gan, make_gan
+from ganx.models.initialise import initialise
 from ganx.training import load_config
 from ganx.training.loop import train
 from ganx.training.mesh import make_mesh
@@ -45,7 +46,7 @@ def trained(tmp_path_factory):
     critic = build_discriminator("dcgan", {"resolution": 8, "width": 4})
     path = tmp_path_factory.mktemp("gan") / "gan"
     ganx.save(
-        gan, path, (critic, jax.jit(init_discriminator, static_argnums=(0, 2))(critic, jax.random.key(4), (8, 8, 3)))
+        gan, path, (critic, initialise(lambda key: init_discriminator(critic, key, (8, 8, 3)), jax.random.key(4)))
     )
     return str(path)
 
@@ -137,7 +138,7 @@ def test_it_starts_from_a_trained_gan_and_from_nothing_else(tiny, tmp_path):
 
 def test_a_fresh_discriminator_on_demand(tiny, trained):
     config, data = tiny.copy_and_resolve_references(), SourceSpec("npz:x", (8, 8, 3))
-    fresh = jax.jit(igan(config, data).init)(jax.random.key(0))
+    fresh = initialise(igan(config, data).init, jax.random.key(0))
     kept = igan(config, data).start(fresh)
     config.igan.reset_d = True
     reset = igan(config, data).start(fresh)
@@ -168,12 +169,12 @@ def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
     )
     blocks = tuple(block._replace(activation="lrelu") if i < 1 else block for i, block in enumerate(generator.blocks))
     leaky = dataclasses.replace(generator, blocks=blocks)
-    gan = make_gan("dcgan", leaky, jax.jit(lambda key: leaky.init(key, jnp.zeros((1, 4))))(jax.random.key(1)))
+    gan = make_gan("dcgan", leaky, initialise(leaky.init, jax.random.key(1), jnp.zeros((1, 4))))
     ganx.save(gan, tmp_path / "leaky")
     config, data = tiny.copy_and_resolve_references(), SourceSpec("npz:x", (8, 8, 3))
     config.init = str(tmp_path / "leaky")
     config.model.discriminator = {"width": 4}
-    state = jax.jit(igan(config, data).init)(jax.random.key(0))
+    state = initialise(igan(config, data).init, jax.random.key(0))
     with pytest.raises(GanxError, match="rectify=True"):
         igan(config, data).start(state)
     config.igan.rectify = True

@@ -19,6 +19,7 @@ from ganx.models import (
     module_fields,
     module_from_fields,
 )
+from ganx.models.initialise import initialise
 from ganx.training.losses import loss
 from ganx.training.mesh import make_mesh
 
@@ -29,7 +30,7 @@ REST = ["batch_stats", "spectral"]
 @pytest.fixture(scope="module")
 def gan():
     module = biggan.BigGanGenerator((8, 8, 8), classes=3, embed=4, latent=6, attention=(1,))
-    variables = jax.jit(module.init)(jax.random.key(0), jnp.zeros((1, 6)), label=LABEL[:1])
+    variables = initialise(module.init, jax.random.key(0), jnp.zeros((1, 6)), label=LABEL[:1])
     return make_gan("biggan", module, variables)
 
 
@@ -119,7 +120,7 @@ def trained():
     keys = jax.random.split(jax.random.key(0), 4)
     z, reals, label = jax.random.normal(keys[0], (8, 4)), jax.random.normal(keys[1], (8, 8, 8, 3)), jnp.arange(8) % 2
     z, reals, label = jax.device_put((z, reals, label), batch)
-    first = g.init(keys[2], z, label=label), d.init(keys[3], reals, label=label)
+    first = initialise(g.init, keys[2], z, label=label), initialise(d.init, keys[3], reals, label=label)
     hinge = loss("hinge")
 
     @jax.jit

@@ -8,6 +8,7 @@ import pytest
 from ganx.errors import GanxError
 from ganx.models import biggan_deep, describe, make_gan
 from ganx.models.classnorm import Norm, table_row
+from ganx.models.initialise import initialise
 
 
 def interpolated(truncation, table, legacy):
@@ -77,7 +78,7 @@ def test_several_attention_stages_stand_in_their_places():
 def test_z_alone_is_factorised_and_edited_cuts_run_on():
     module = biggan_deep.BigGanDeepGenerator(8, ((8, True), (4, False)), classes=2, embed=3, latent=6)
     z, label = jax.random.normal(jax.random.key(1), (2, 6)), jnp.array([0, 1])
-    gan = make_gan("biggan_deep", module, jax.jit(module.init)(jax.random.key(0), z, label=label))
+    gan = make_gan("biggan_deep", module, initialise(module.init, jax.random.key(0), z, label=label))
     matrices = gan.module.apply(gan.variables, method="style_matrices")
     assert matrices["gen_z"].shape == (16 * 8, 6)
     assert matrices["block0"].shape == (2 * (8 + 3 * 2), 6)

@@ -11,6 +11,7 @@ from ganx.convert.keymap import Source, fill
 from ganx.models import build_discriminator, build_generator, init_gan, make_gan
 from ganx.models.growing import Lod, down_conv3, mean_down, nearest_up, tent, up_conv3
 from ganx.models.growing_discriminator import _Block
+from ganx.models.initialise import initialise
 from ganx.models.layers import conv, lrelu
 from ganx.models.pggan import PgganGenerator
 
@@ -131,7 +132,7 @@ def test_an_impossible_lod_is_refused(gan, z):
 def critic():
     module = build_discriminator("pggan", SMALL_D)
     images = jax.random.normal(jax.random.key(3), (4, 16, 16, 3))
-    variables = jax.jit(module.init)(jax.random.key(2), images)
+    variables = initialise(module.init, jax.random.key(2), images)
     return module, variables, images
 
 

@@ -10,6 +10,7 @@ from ganx.convert import stylegan_genforce
 from ganx.convert.keymap import Source, fill
 from ganx.models import build_discriminator, build_generator, init_gan, make_gan
 from ganx.models.growing import Lod, nearest_up
+from ganx.models.initialise import initialise
 from ganx.models.stylegan import adain
 
 SMALL = {"resolution": 16, "channel_base": 64, "channel_max": 8, "latent": 8, "style": 8, "mapping_layers": 2}
@@ -166,7 +167,7 @@ def test_a_class_changes_the_code_and_picks_its_logit(z):
     assert conditional.module == module
     critic = build_discriminator("stylegan", {"resolution": 8, "channel_max": 8, "classes": 3})
     images = jax.random.normal(jax.random.key(3), (3, 8, 8, 3))
-    variables = jax.jit(critic.init)(jax.random.key(4), images, label=jnp.zeros(3, jnp.int32))
+    variables = initialise(critic.init, jax.random.key(4), images, label=jnp.zeros(3, jnp.int32))
     judge = jax.jit(lambda label: critic.apply(variables, images, label=label))
     apart = np.stack([judge(jnp.full(3, c)) for c in range(3)], 1)
     label = jnp.array([2, 0, 1])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ganx.models import init_gan
+from ganx.models.initialise import initialise
 from ganx.models.modular_cyclegan import _Conv
 from ganx.modulargan.cyclegan import weighted
 from ganx.modulargan.losses import classification
@@ -38,7 +39,7 @@ def test_a_step_keeps_shapes_and_moves_every_network(system, small, spec, batch)
         assert jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(lambda a: (a.shape, a.dtype), before)
         assert all(value.shape == () for value in metrics.values())
         return
-    fresh = jax.jit(trainer.init)(jax.random.key(0))
+    fresh = initialise(trainer.init, jax.random.key(0))
     state, metrics = jax.jit(step)(fresh, batch)
     for now, before in ((state.g, fresh.g), (state.d, fresh.d)):
         for name, tree in now.params.items():

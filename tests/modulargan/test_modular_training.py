@@ -10,6 +10,7 @@ import pytest
 
 from ganx import GanxError
 from ganx.models import make_gan
+from ganx.models.initialise import initialise
 from ganx.models.modular import PREFIX
 from ganx.modulargan.duel import Duel
 from ganx.modulargan.method import method, trained
@@ -19,7 +20,7 @@ from ganx.training.mesh import batched, make_mesh, replicated
 
 
 def run(trainer, batch, steps, mesh=None):
-    state = jax.jit(trainer.init)(jax.random.key(0))
+    state = initialise(trainer.init, jax.random.key(0))
     if mesh is not None:
         state, batch = jax.device_put(state, replicated(mesh)), jax.device_put(batch, batched(mesh))
     step = jax.jit(lambda state, batch: trainer.step(state, batch, {})).lower(state, batch).compile()
@@ -59,7 +60,7 @@ def test_the_work_is_shared_out(both):
 
 def test_every_part_of_both_sides_moves(both):
     trainer, (state, metrics, _), _ = both
-    fresh = jax.jit(trainer.init)(jax.random.key(0))
+    fresh = initialise(trainer.init, jax.random.key(0))
     for now, before in ((state.g, fresh.g), (state.d, fresh.d)):
         for name, tree in now.params.items():
             assert fingerprint(tree) != fingerprint(before.params[name]), name
@@ -69,7 +70,7 @@ def test_every_part_of_both_sides_moves(both):
 
 def test_the_average_follows_the_modules(both):
     trainer, (state, *_), _ = both
-    fresh = jax.jit(trainer.init)(jax.random.key(0))
+    fresh = initialise(trainer.init, jax.random.key(0))
     kernel = lambda tree: tree["to_hair"]["mask"]["kernel"]  # noqa: E731
     moved, averaged = (kernel(p) - kernel(fresh.g.params) for p in (state.g.params, state.ema["params"]))
     assert 0 < float(jnp.abs(averaged).max()) < 0.01 * float(jnp.abs(moved).max())
@@ -91,7 +92,7 @@ def test_a_module_is_added_without_touching_the_others(config, spec, batch, save
     config.init, config.modulargan.attributes = str(path), "hair,smile,glasses"
     config.modulargan.train = "to_glasses"
     trainer = method(config, spec)
-    fresh = jax.jit(trainer.init)(jax.random.key(0))
+    fresh = initialise(trainer.init, jax.random.key(0))
     state = trainer.start(fresh)
     step = jax.jit(lambda state, batch: trainer.step(state, batch, {}))
     later, metrics = step(state, batch)

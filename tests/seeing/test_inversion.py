@@ -13,6 +13,7 @@ from golden_chain import random_chain
 from ganx import GanxError
 from ganx.models import init_gan
 from ganx.models.encoders import ImageInverse, LayerInverse
+from ganx.models.initialise import initialise
 from ganx.seeing import session
 from ganx.seeing.chain import cut, default_cut, forward
 from ganx.seeing.descent import Schedule, descend, lbfgs
@@ -86,7 +87,7 @@ class FlatInverse(ImageInverse):
 def small(chain, key=0):
     """Fresh inverses with that e_f."""
     modules = (*modules_for(chain, 4, OPTIONS.hidden)[:-1], FlatInverse(tuple(chain.shapes[-1])))
-    found = jax.jit(lambda key: init(modules, chain, key))(jax.random.key(key))
+    found = initialise(lambda key: init(modules, chain, key), jax.random.key(key))
     return Inverter(modules, tuple({"batch_stats": {}, **variables} for variables in found))
 
 

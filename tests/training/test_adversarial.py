@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from ganx.data import open_source
+from ganx.models.initialise import initialise
 from ganx.training import default_config
 from ganx.training.adversarial import build_game
 from ganx.training.averaging import Averaging
@@ -54,7 +55,7 @@ def stylegan2_config(**changes):
 
 def play(config, spec, images, due=LAZY, seed=0):
     game = build_game(config, spec)
-    state = jax.jit(lambda key: game.init(key, spec.shape))(jax.random.key(seed))
+    state = initialise(lambda key: game.init(key, spec.shape), jax.random.key(seed))
     after, metrics = jax.jit(lambda s, x: game.step(s, {"image": x}, due))(state, images)
     chex.assert_tree_all_finite((after.g, after.d, after.ema, metrics))
     return game, state, after, metrics

@@ -12,12 +12,13 @@ import toy
 import ganx
 from ganx.data import open_feed, open_source
 from ganx.models import FAMILIES
+from ganx.models.initialise import initialise
 from ganx.store import load_discriminator
 from ganx.training import default_config
 from ganx.training.accumulation import accumulate
 from ganx.training.adversarial import adversarial, build_game
 from ganx.training.loop import train
-from ganx.training.mesh import make_mesh, replicated
+from ganx.training.mesh import make_mesh, replicate
 from ganx.training.players import Players
 from ganx.training.program import Program
 
@@ -47,7 +48,7 @@ def run(config, devices, steps=2):
     mesh = make_mesh(devices)
     source = open_source(config.data.source)
     method = adversarial(config, source.spec, mesh)
-    state = jax.jit(method.init, out_shardings=replicated(mesh))(jax.random.key(0))
+    state = replicate(initialise(method.init, jax.random.key(0)), mesh)
     metrics, flops = [], []
     with open_feed(source, method.images, config.seed, mesh=mesh, labels=True) as feed:
         program = Program(method, feed, mesh, lambda cost, _: flops.append(cost))
@@ -99,7 +100,7 @@ def test_d_gets_the_labels_of_the_reals_and_those_the_fakes_were_drawn_with(conf
     for kind in ("uniform", "data"):
         config.fake_labels = kind
         game = build_game(config, spec)
-        state = jax.jit(lambda key, game=game: game.init(key, spec.shape))(jax.random.key(0))
+        state = initialise(lambda key, game=game: game.init(key, spec.shape), jax.random.key(0))
         step = jax.jit(lambda s, b, game=game: game.step(s, b, {})[1])
         seen[kind] = [step(state, batch), step(state, {**batch, "label": (batch["label"] + 1) % 3})]
     changed = {kind: {k: bool(a[k] != b[k]) for k in ("real", "fake")} for kind, (a, b) in seen.items()}
@@ -115,7 +116,7 @@ def test_everything_that_d_sees_is_augmented(config, pictures):
     blank = dataclasses.replace(game.players, augment=lambda x, key, p: x * (1 - p))
     game = dataclasses.replace(game, players=blank)
     batch = {"image": jnp.ones((16, 8, 8, 3)), "label": jnp.arange(16) % 3}
-    state = jax.jit(lambda key: game.init(key, spec.shape))(jax.random.key(0))
+    state = initialise(lambda key: game.init(key, spec.shape), jax.random.key(0))
     state = dataclasses.replace(state, ada=dataclasses.replace(state.ada, p=jnp.ones(())))
     after, metrics = jax.jit(lambda s, b: game.step(s, b, {}))(state, batch)
     assert float(metrics["real"]) == float(metrics["fake"])

@@ -12,6 +12,7 @@ import pytest
 from ganx import GanxError
 from ganx.data.example import SourceSpec
 from ganx.models.growing import Lod, mean_down, nearest_up
+from ganx.models.initialise import initialise
 from ganx.training import default_config
 from ganx.training.adversarial import build_game
 from ganx.training.growing import add_growing, methods, phase_config, reals, restarted, schedule
@@ -111,7 +112,7 @@ def run():
     config.g.b1 = config.d.b1 = 0.0
     add_growing(config, fade_kimg=0.008, stable_kimg=0.008, batch=((4, 8),), lr=((8, 1e-3),), hold=1)
     plan = methods(config, SourceSpec("npz:x", (8, 8, 3), (), {}, (), "", False))
-    state = jax.jit(plan[0][1].init)(jax.random.key(0))
+    state = initialise(plan[0][1].init, jax.random.key(0))
     states, metrics = [state], []
     for phase, method in plan:
         step = jax.jit(lambda state, images, method=method: method.step(state, {"image": images}, {}))
@@ -158,7 +159,7 @@ def test_styles_mix_among_the_layers_that_run():
     config.model.generator = {"channel_base": 64, "channel_max": 2, "latent": 2, "style": 2, "mapping_layers": 1}
     config.model.discriminator = {"channel_base": 64, "channel_max": 2}
     game = build_game(config, SourceSpec("npz:x", (32, 32, 3), (), {}, (), "", False))
-    state = jax.jit(lambda key: game.init(key, (32, 32, 3)))(jax.random.key(0))
+    state = initialise(lambda key: game.init(key, (32, 32, 3)), jax.random.key(0))
     for lod, used in ((None, 8), (Lod(0, 0.5), 8), (Lod(1), 6), (Lod(2, 0.5), 4), (Lod(3), 2)):
         players = dataclasses.replace(game.players, conditions={} if lod is None else {"lod": lod})
         codes = players.codes(state.g.params, state.g.stats, jax.random.key(1), 200)[0]

@@ -13,9 +13,10 @@ import pytest
 
 import ganx
 from ganx.data import open_feed, open_source
+from ganx.models.initialise import initialise
 from ganx.training.adversarial import adversarial
 from ganx.training.loops import choose
-from ganx.training.mesh import check_batch, make_mesh, replicated
+from ganx.training.mesh import check_batch, make_mesh, replicate
 from ganx.training.program import Program
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def start(config, devices):
     source = open_source(config.data.source)
     method = adversarial(config, source.spec, mesh)
     feed = open_feed(source, method.images, config.seed, mesh=mesh, flip=True)
-    state = jax.jit(method.init, out_shardings=replicated(mesh))(jax.random.key(0))
+    state = replicate(initialise(method.init, jax.random.key(0)), mesh)
     costs = []
     return state, Program(method, feed, mesh, lambda flops, _: costs.append(flops)), costs
 
@@ -137,6 +138,7 @@ assert run.finished and run.step == 3
 
 CONFIG = """
 from ganx.training import default_config
+from ganx.models.initialise import initialise
 def get_config():
     config = default_config()
     config.model.generator = {"width": 4, "latent": 4}

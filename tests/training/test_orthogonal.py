@@ -9,6 +9,7 @@ import pytest
 from ganx.errors import GanxError
 from ganx.models import make_gan
 from ganx.models.biggan import BigGanGenerator
+from ganx.models.initialise import initialise
 from ganx.training.orthogonal import orthogonal, orthogonal_gradient
 from ganx.training.standing import standing_statistics
 
@@ -69,7 +70,7 @@ def test_standing_statistics_are_the_mean_of_the_batches_own():
     module = BigGanGenerator((8, 8), classes=2, embed=4, latent=8)
     z = jax.random.normal(jax.random.key(3), (2, 3, 8))
     label = jnp.array([[0, 1, 1], [1, 0, 0]])
-    variables = module.init(jax.random.key(4), z[0], label=label[0])
+    variables = initialise(module.init, jax.random.key(4), z[0], label=label[0])
     gan = make_gan("biggan", module, variables)
     found = standing_statistics(gan, z, label).variables["batch_stats"]["block0"]["norm1"]
     maps = [gan.until("linear", z[i], label=label[i]).features for i in range(2)]

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from ganx.models import build_discriminator, build_generator
+from ganx.models.initialise import initialise
 from ganx.training import penalties
 
 
 def _critic(family, options):
     module = build_discriminator(family, {"resolution": 8, **options})
     x = jax.random.normal(jax.random.key(0), (4, 8, 8, 3))
-    variables = jax.jit(module.init)(jax.random.key(1), x)
+    variables = initialise(module.init, jax.random.key(1), x)
     stats = {name: tree for name, tree in variables.items() if name != "params"}
 
     def critic(params, x):
@@ -79,7 +80,7 @@ def generator():
     options = {"latent": 6, "style": 6, "mapping_layers": 2, "channel_base": 64, "channel_max": 4}
     module = build_generator("stylegan2", {"resolution": 8, **options})
     z = jax.random.normal(jax.random.key(0), (4, 6))
-    variables = jax.jit(module.init)(jax.random.key(1), z)
+    variables = initialise(module.init, jax.random.key(1), z)
     stats = {name: tree for name, tree in variables.items() if name != "params"}
     names = module.stage_names()
 

@@ -13,6 +13,7 @@ import ganx
 from ganx.convert import import_checkpoint
 from ganx.data import open_source
 from ganx.models import FAMILIES, build_discriminator, init_discriminator, init_gan
+from ganx.models.initialise import initialise
 from ganx.store import load_discriminator, load_live
 from ganx.training import default_config
 from ganx.training.adversarial import adversarial
@@ -30,7 +31,7 @@ def saved(tmp_path):
     """A conditional GAN with a discriminator, and live weights that are not the averaged ones."""
     gan = init_gan("toy", {"latent": 5, "classes": 3}, jax.random.key(3))
     critic = build_discriminator("toy", {"classes": 3})
-    variables = init_discriminator(critic, jax.random.key(4), (8, 8, 3))
+    variables = initialise(lambda key: init_discriminator(critic, key, (8, 8, 3)), jax.random.key(4))
     live = jax.tree.map(lambda leaf: leaf + 0.25, gan.variables)
     ganx.save(gan, tmp_path / "gan", (critic, variables), live)
     return gan, live, variables, str(tmp_path / "gan")
@@ -54,7 +55,7 @@ def method_of(config):
 def test_training_starts_from_exactly_these_weights(config, saved):
     gan, live, critic, _ = saved
     method = method_of(config)
-    state = method.start(jax.jit(method.init)(jax.random.key(0)))
+    state = method.start(initialise(method.init, jax.random.key(0)))
     chex.assert_trees_all_equal(state.g.params, live["params"])
     chex.assert_trees_all_equal(state.ema, gan.variables)
     chex.assert_trees_all_equal(state.d.variables, critic)
@@ -70,7 +71,7 @@ def test_a_tuned_run_trains_and_can_be_tuned_again(config, saved, tmp_path):
     assert 0 < max(jax.tree.leaves(steps)) <= 2.2e-3  # two steps of Adam from where it began
     config.init = str(run.workdir)
     method = method_of(config)
-    state = method.start(jax.jit(method.init)(jax.random.key(1)))
+    state = method.start(initialise(method.init, jax.random.key(1)))
     chex.assert_trees_all_equal(state.g.params, live["params"])
     chex.assert_trees_all_equal(state.ema, gan.variables)
     chex.assert_trees_all_equal(state.d.variables, load_discriminator(run.workdir)[1])
@@ -81,7 +82,7 @@ def test_without_live_weights_or_a_discriminator_the_average_has_to_do(config, t
     ganx.save(gan, tmp_path / "alone")
     config.init = str(tmp_path / "alone")
     method = method_of(config)
-    state = method.start(jax.jit(method.init)(jax.random.key(0)))
+    state = method.start(initialise(method.init, jax.random.key(0)))
     chex.assert_trees_all_equal((state.g.params, state.ema), (gan.variables["params"], gan.variables))
 
 
