@@ -147,7 +147,7 @@ def table(rows: Iterable[Row], parts: Sequence[str]) -> str:
     for name, values in rows:
         whole, by_part = values[:8], np.reshape(values[8:], (-1, 3))
         cells = [
-            f"{whole[0]:.1f}",
+            f"{whole[0]:.2f}",
             *(f"{v:.2f}" for v in whole[1:5]),
             f"{whole[5]:.0f}",
             f"{whole[6]:.2f}, {whole[7]:.2f}",
