@@ -198,8 +198,9 @@ def load_tree(path: epath.PathLike, like: Any, part: str | None = None) -> Any:
     like = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=one), like)
     try:
         if part:
-            partly = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
-            with ocp.Context(pytree_options=partly):
+            partly = ocp.Context()
+            partly.pytree.loading.partial_load = True
+            with partly:
                 return ocp.load_checkpointables(str(path), {part: like})[part]
         return ocp.load(str(path), like)
     except (OSError, ValueError, KeyError, TypeError) as error:
