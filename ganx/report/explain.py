@@ -130,12 +130,21 @@ def _folder(out: str | Path) -> Path:
     return folder
 
 
+def _strict(numbers: Any) -> Any:
+    """Numbers as JSON has them: null where a measure means nothing, as the locality of a part that no image has."""
+    if isinstance(numbers, Mapping):
+        return {name: _strict(value) for name, value in numbers.items()}
+    if isinstance(numbers, list | tuple):
+        return [_strict(value) for value in numbers]
+    return None if isinstance(numbers, float) and not math.isfinite(numbers) else numbers
+
+
 def _write(folder: Path, html: str, facts: dict[str, Any], seen: Seen) -> Path:
     numbers = {**facts, "sections": {lens.name: dict(section.numbers) for lens, section in seen.items()}}
     arrays = {f"{lens.name}/{name}": x for lens, section in seen.items() for name, x in section.arrays.items()}
     index = folder / "index.html"
     try:
-        (folder / "report.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n")
+        (folder / "report.json").write_text(json.dumps(_strict(numbers), indent=1, allow_nan=False) + "\n")
         with (folder / "arrays.npz").open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         index.write_text(html, encoding="utf-8")
