@@ -11,7 +11,7 @@ ROOT = Path(ganx.__file__).parent
 # from the ground up; what stands in one row must not import each other, packages apart
 FLOORS = [
     {"errors", "command", "cache"},
-    {"arrays"},
+    {"arrays", "numbers"},
     {"gan", "pictures"},
     {"lens", "codes", "models", "data", "segment"},
     {"convert", "store", "segmenters", "readers"},

@@ -1,4 +1,4 @@
-"""Turns a GAN of faces into one whose filters own parts of the face; 40 minutes on one CPU core, the GAN included.
+"""Turns a GAN of faces into one whose filters own parts of the face; 41 minutes on one CPU core, the GAN included.
 
 ganx train --config configs/faces32_wide.py --workdir runs/wide
 ganx train --config configs/igan/faces32.py --init runs/wide --workdir runs/concepts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ganx.dissection.result import Dissection
 from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.lens import Figure, ImageGrid, Lens, Section, Table
+from ganx.numbers import to_json
 from ganx.report import page
 from ganx.report.explain import describe
 
@@ -44,7 +44,7 @@ class Book:
     def action(self, stem: str, done: Action) -> None:
         """Writes STEM.html, STEM.png and STEM.json."""
         self._write(f"{stem}.png", pictures.png(pictures.sheet(done.images)))
-        self._write(f"{stem}.json", (json.dumps(dict(done.section.numbers), indent=1) + "\n").encode())
+        self._write(f"{stem}.json", to_json(done.section.numbers).encode())
         self._page(f"{stem}.html", done.title, {stem: (done.title, done.section)}, f"{stem}.json")
 
     def layer(self, found: Dissection, gallery: ImageGrid) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from ganx.igan.matched import concepts_of, groups_by_name, standing_for, world_e
 from ganx.igan.smooth import smoothed
 from ganx.igan.swaps import Swapped, settle_swap, swap_parts
 from ganx.igan.truth import part_names, world_of
+from ganx.numbers import to_json
 from ganx.pictures import enlarge, png, sheet
 from ganx.store import writable_folder
 
@@ -66,7 +66,7 @@ def show_groups(
         numbers[name] = _numbers(gan, concepts, match_key)
         yield _line(name, numbers[name])
     (folder / "layout.png").write_bytes(png(_large(np.stack(layouts)[None])))
-    (folder / "groups.json").write_text(json.dumps(numbers, indent=1) + "\n")
+    (folder / "groups.json").write_text(to_json(numbers))
     if score:
         yield from _scores(gan, found, folder, seed)
     yield f"{folder}: layout.png ({', '.join(found)}), fields-*.png, groups.json"
@@ -78,7 +78,7 @@ def _scores(gan: Gan, found: dict[str, Concepts], folder: Path, seed: int) -> It
     if world is None:
         raise GanxError("--score needs the truth about parts, which only a GAN has that learned from a world")
     scores = score_all(gan, found, world, jax.random.key(seed))
-    (folder / "scores.json").write_text(json.dumps({k: dataclasses.asdict(v) for k, v in scores.items()}, indent=1))
+    (folder / "scores.json").write_text(to_json({k: dataclasses.asdict(v) for k, v in scores.items()}))
     for name, each in scores.items():
         for part, s in each.parts.items():
             yield (

@@ -15,8 +15,8 @@ def initialise(init: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """`init(*args, **kwargs)`, one operation at a time and without those that the result does not need. Not traceable.
 
     An initialisation draws a key and numbers for every parameter, by the same few functions. Compiled as one program
-    each of them is compiled anew (half a minute for a BigGAN-deep on CPU); one at a time, each is compiled once. Values
-    can differ from the compiled ones in the last place.
+    each of them is compiled anew; one at a time, each is compiled once (`scripts/bench/initialise.py`). Values can
+    differ from the compiled ones in the last place.
     """
     closed, shapes = jax.make_jaxpr(init, return_shape=True)(*args, **kwargs)
     needed, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))

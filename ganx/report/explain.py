@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import math
 import pkgutil
 import zlib
@@ -21,6 +20,7 @@ from ganx import lens as lenses
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
 from ganx.lens import Inquiry, Lens, Section
+from ganx.numbers import to_json
 from ganx.report import page
 
 Seen = Mapping[Lens, Section]
@@ -130,21 +130,12 @@ def _folder(out: str | Path) -> Path:
     return folder
 
 
-def _strict(numbers: Any) -> Any:
-    """Numbers as JSON has them: null where a measure means nothing, as the locality of a part that no image has."""
-    if isinstance(numbers, Mapping):
-        return {name: _strict(value) for name, value in numbers.items()}
-    if isinstance(numbers, list | tuple):
-        return [_strict(value) for value in numbers]
-    return None if isinstance(numbers, float) and not math.isfinite(numbers) else numbers
-
-
 def _write(folder: Path, html: str, facts: dict[str, Any], seen: Seen) -> Path:
     numbers = {**facts, "sections": {lens.name: dict(section.numbers) for lens, section in seen.items()}}
     arrays = {f"{lens.name}/{name}": x for lens, section in seen.items() for name, x in section.arrays.items()}
     index = folder / "index.html"
     try:
-        (folder / "report.json").write_text(json.dumps(_strict(numbers), indent=1, allow_nan=False) + "\n")
+        (folder / "report.json").write_text(to_json(numbers))
         with (folder / "arrays.npz").open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         index.write_text(html, encoding="utf-8")

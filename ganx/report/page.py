@@ -144,10 +144,12 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def number(value: str | int | float) -> str:
-    """A number as people read it: thousands apart, three significant digits; text as it is."""
+    """A number as people read it: thousands apart, three significant digits; – for NaN; text as it is."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | np.integer):
         return f"{value:,}".replace(",", "\u202f")
+    if np.isnan(value):
+        return "–"
     text = f"{value:.3g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"
     return text.replace("-", "−")

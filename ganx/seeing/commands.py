@@ -12,6 +12,7 @@ import numpy as np
 from etils import epath
 
 from ganx.errors import GanxError
+from ganx.numbers import to_json
 from ganx.pictures import png, sheet, to_uint8
 from ganx.seeing import gather, pictures, session
 from ganx.seeing.chain import RATIO, Chain, cut
@@ -45,7 +46,7 @@ def segstats(args: argparse.Namespace) -> None:
     found = compare(real.moments(), {name: table.moments() for name, table in tables.items()}, real.names, args.top)
     check = self_check(real.counts, real.pixels, real.names) if len(real.counts) >= 4 else None
     (out / "comparison.png").write_bytes(png(plot(found)))
-    (out / "comparison.json").write_text(json.dumps(numbers(found, check), indent=1) + "\n")
+    (out / "comparison.json").write_text(to_json(numbers(found, check)))
     print("\n".join(_lines(found, check)))
     print(out / "comparison.png")
 
@@ -109,8 +110,7 @@ def report_omissions(args: argparse.Namespace) -> None:
         result["agreement"] = {
             name: agreement(omissions, statistics.names, side).correlation for name, side in statistics.sides.items()
         }
-        result = _finite(result)
-    (folder / "omissions.json").write_text(json.dumps(result, indent=1) + "\n")
+    (folder / "omissions.json").write_text(to_json(result))
     for index in omissions.ranking()[:20]:
         print(pictures.key(omissions, index))
     for name, value in result.get("agreement", {}).items():
@@ -138,7 +138,7 @@ def numbers(found: Comparison, check: SelfCheck | None) -> dict[str, Any]:
     }
     if check:
         plain["halves"] = {"fsd": check.distance.tolist(), "floor": check.floor, "n": check.n, "z": check.largest_z}
-    return _finite(plain)
+    return plain
 
 
 def _lines(found: Comparison, check: SelfCheck | None) -> list[str]:
@@ -233,12 +233,3 @@ def _statistics(folder: str) -> Comparison:
 
 def _deltas(found: Comparison) -> dict[str, dict[str, float]]:
     return {name: dict(zip(found.names, side.delta.tolist(), strict=True)) for name, side in found.sides.items()}
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: None in their place."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from ganx import codes
 from ganx.errors import GanxError
 from ganx.gan import Gan
+from ganx.numbers import to_json
 from ganx.sefa import compare, sheets
 from ganx.sefa import space as spaces
 from ganx.sefa.annotations import annotate, named, save_annotations
@@ -48,7 +48,7 @@ def run_sefa(args: argparse.Namespace) -> None:
         say(f"{finding.method}: drawing")
         _write_strips(folder, gan, samples, finding.directions.top(args.top), distances, args.animate)
     if predictor is not None:
-        (folder / "compare.json").write_text(json.dumps([_facts(f) for f in findings], indent=1) + "\n")
+        (folder / "compare.json").write_text(to_json([_facts(f) for f in findings]))
         for finding in findings:
             print(_sentence(finding))
     if args.name or args.flip:
@@ -71,7 +71,7 @@ def run_rescore(args: argparse.Namespace) -> None:
         distance = frechet_along(gan, find_function(args.features), directions, key_distance, args.samples)
         facts["frechet_distance"] = {"alphas": [1, 2, 3], "directions": distance.tolist()}
     folder = Path(writable_folder(args.out))
-    (folder / "rescore.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (folder / "rescore.json").write_text(to_json(facts))
     print(text_table(found))
     if args.save:
         names = {i: name for i, (name, _) in enumerate(found.names()) if name}

@@ -104,7 +104,9 @@ def test_parts_that_wander_are_found():
     assert agreement(part.labels) >= 0.95
 
 
-@pytest.mark.parametrize(("groups", "low", "high"), [(3, 0.45, 0.55), (PARTS, 0.99, 1.0), (24, 0.99, 1.0)])
+@pytest.mark.parametrize(
+    ("groups", "low", "high"), [(3, 0.45, 0.55), (PARTS, 0.99, 1.0), (12, 0.99, 1.0), (24, 0.99, 1.0)]
+)
 def test_too_few_and_too_many_groups(groups, low, high):
     part = fit_partition(planted.stats(), jax.random.key(4), groups, restarts=3)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(part))

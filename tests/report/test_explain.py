@@ -1,0 +1,27 @@
+"""A report is written whatever its lenses find."""
+
+import json
+
+import jax
+
+from ganx import lens
+from ganx.lens import Section, Table
+from ganx.models import init_gan
+from ganx.report.explain import explain
+
+
+def test_a_measure_that_means_nothing_is_shown_as_such(tmp_path, monkeypatch):
+    monkeypatch.setattr(lens, "_lenses", dict(lens._lenses))
+    rows = (("mouth", float("nan"), 0.25),)
+
+    @lens.register("vain", 1, "In vain")
+    def vain(gan, inquiry):
+        table = Table(("part", "Out/In", "choice"), rows, "No image has one.")
+        return Section("In vain.", (table,), {"mouth": rows[0][1]})
+
+    gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 4}, jax.random.key(0))
+    explain(gan, tmp_path, only=["vain"])
+    assert json.loads((tmp_path / "report.json").read_text())["sections"]["vain"] == {"mouth": None}
+    page = (tmp_path / "index.html").read_text()
+    assert "<td>–</td><td>0.25</td>" in page
+    assert "nan<" not in page
