@@ -3,6 +3,7 @@
 import json
 
 import jax
+import pytest
 
 from ganx import lens
 from ganx.lens import Section, Table
@@ -10,15 +11,22 @@ from ganx.models import init_gan
 from ganx.report.explain import explain
 
 
-def test_a_measure_that_means_nothing_is_shown_as_such(tmp_path, monkeypatch):
-    monkeypatch.setattr(lens, "_lenses", dict(lens._lenses))
+@pytest.fixture
+def vain():
+    """A lens that finds nothing; those that register meanwhile stay."""
     rows = (("mouth", float("nan"), 0.25),)
 
     @lens.register("vain", 1, "In vain")
-    def vain(gan, inquiry):
+    def look(gan, inquiry):
         table = Table(("part", "Out/In", "choice"), rows, "No image has one.")
         return Section("In vain.", (table,), {"mouth": rows[0][1]})
 
+    yield
+    del lens._lenses["vain"]
+
+
+@pytest.mark.usefixtures("vain")
+def test_a_measure_that_means_nothing_is_shown_as_such(tmp_path):
     gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 4}, jax.random.key(0))
     explain(gan, tmp_path, only=["vain"])
     assert json.loads((tmp_path / "report.json").read_text())["sections"]["vain"] == {"mouth": None}
