@@ -2,7 +2,8 @@
 
     python scripts/bench/filtering.py --device cpu --pin 1
 
-A ratio above 1 means that minimal filtering is faster than XLA's convolution; "no" that ganx does not use it there.
+A ratio above 1 means that minimal filtering is faster than XLA's convolution, whose time stands beside it; "no" means
+that ganx does not use it there.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def layer_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ...]
             plain = side_of(functools.partial(theirs, **static), *args)
         row = harness.measure(name, BATCH, side_of(functools.partial(ours, stride=stride), *args), plain, repeats)
         used = winograd.serves(name, stride, ONE, kernel.shape[:2], x.shape[1:3], i, o, BATCH)
-        cells.append(ratio_of(row) + ("" if used else " (no)"))
+        assert row.theirs_ms is not None
+        cells.append(f"{ratio_of(row)} ({harness.median(row.theirs_ms.wall):.3g} ms{'' if used else ', no'})")
     return tuple(cells)
 
 

@@ -147,20 +147,44 @@ def test_a_fresh_discriminator_on_demand(tiny, trained):
     assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (kept.d.params, fresh.d.params)), strict=True))
 
 
-def test_g_can_descend_both_terms_together(tiny, tmp_path):
-    """As one gradient: the GAN's at λ2 = 0, another with it, and no step of its own at an update."""
+@pytest.fixture(scope="module")
+def together(tiny):
+    """G descends one gradient of both terms."""
     config = tiny.copy_and_resolve_references()
-    config.steps, config.igan.guidance.joint, config.ema_kimg = 3, True, 0.0
-    ends = {}
-    for weight in (0.0, 5.0):
-        config.igan.guidance.lambda2 = weight
-        ends[weight] = ganx.load(train(config, tmp_path / str(weight), ONE).workdir).variables["params"]
-    config.igan.guidance.joint, config.igan.guidance.lambda2 = False, 0.0
+    config.steps, config.checkpoint_every, config.igan.guidance.joint, config.ema_kimg = 3, 2, True, 0.0
+    config.igan.guidance.lambda2 = 5.0
+    return config
+
+
+@pytest.fixture(scope="module")
+def joint_run(together, tmp_path_factory):
+    return train(together, tmp_path_factory.mktemp("joint") / "whole", ONE).workdir
+
+
+def params(run):
+    return ganx.load(run).variables["params"]
+
+
+def test_g_can_descend_both_terms_together(together, joint_run, tmp_path):
+    """As one gradient: the GAN's at λ2 = 0, another with it, and no step of its own at an update."""
+    config = together.copy_and_resolve_references()
+    config.igan.guidance.lambda2 = 0.0
+    without = params(train(config, tmp_path / "without", ONE).workdir)
+    config.igan.guidance.joint = False
     config.igan.recover = 99
-    alone = ganx.load(train(config, tmp_path / "alone", ONE).workdir).variables["params"]
-    chex.assert_trees_all_close(ends[0.0], alone, atol=1e-6)
-    change = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), ends[0.0], ends[5.0])
+    alone = params(train(config, tmp_path / "alone", ONE).workdir)
+    chex.assert_trees_all_close(without, alone, atol=1e-6)
+    change = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), without, params(joint_run))
     assert change["s0"]["kernel"] > 1e-4
+
+
+def test_a_joint_run_resumes_bit_for_bit_and_eight_devices_agree(together, joint_run, tmp_path):
+    shutil.copytree(joint_run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "3")
+    train(together, tmp_path / "run", ONE)
+    chex.assert_trees_all_equal(params(tmp_path / "run"), params(joint_run))
+    eight = train(together, tmp_path / "eight", make_mesh(jax.devices())).workdir
+    chex.assert_trees_all_close(params(eight), params(joint_run), atol=1e-5)
 
 
 def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):

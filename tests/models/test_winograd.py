@@ -78,6 +78,23 @@ def test_wide_convolutions_use_it_and_half_precision_does_not():
     assert products(apply, x.astype(jnp.bfloat16), k.astype(jnp.bfloat16)) == (0, 1)
 
 
+def test_in_the_kernel_large_maps_of_few_channels_use_it():
+    for operation, large in (("forward", False), ("in_x", False), ("in_kernel", True)):
+        assert winograd.serves(operation, 1, ONE, (3, 3), (64, 64), 64, 64, 1) is large
+        assert winograd.serves(operation, 1, ONE, (3, 3), (16, 16), 64, 64, 1) is not large
+
+
+def test_pointwise_convolutions_are_products():
+    x, k = arrays((2, 4, 6, 3), (1, 1, 3, 5))
+    apply = lambda x, k: correlate(x, k, 1, ((0, 0), (0, 0)))  # noqa: E731
+    y, pull = jax.vjp(lambda x, k: jnp.tensordot(x, k[0, 0], 1), x, k)
+    ours, our_pull = jax.vjp(apply, x, k)
+    assert close(ours, y)
+    for one, other in zip(our_pull(y), pull(y), strict=True):
+        assert close(one, other)
+    assert products(lambda x, k, y: jax.vjp(apply, x, k)[1](y), x, k, y) == (2, 0)
+
+
 def test_gradients_of_gradients_go_through_it():
     x, k = arrays((16, 4, 4, 128), (3, 3, 128, 128))
 
