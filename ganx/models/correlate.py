@@ -27,6 +27,7 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 Size = tuple[int, int]
 
 _DIMS = ("NHWC", "HWIO", "NHWC")
+_MANY = 128  # channels, by measurement
 
 
 def correlate(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.Array:
@@ -86,9 +87,23 @@ def _product(a: jax.Array, b: jax.Array, over_a: tuple[int, ...], over_b: tuple[
 def _minimal(operation: str, a: jax.Array, b: jax.Array, stride: int, pads: Pads, size: Size, window: Size) -> bool:
     """Whether fewer products serve: on CPU, in float32 (accelerators have convolutions of their own)."""
     i, o = (a.shape[3], b.shape[3]) if operation == "in_kernel" else b.shape[2:]
-    n = a.shape[0]
-    full = jax.default_backend() == "cpu" and a.dtype == b.dtype == jnp.float32
-    return full and winograd.serves(operation, stride, pads, window, size, i, o, n)
+    return _exact_on_cpu(a, b) and winograd.serves(operation, stride, pads, window, size, i, o, a.shape[0])
+
+
+def _exact_on_cpu(a: jax.Array, b: jax.Array) -> bool:
+    return jax.default_backend() == "cpu" and a.dtype == b.dtype == jnp.float32
+
+
+def _tap_by_tap(x: jax.Array, y: jax.Array, stride: int, pads: Pads, window: Size) -> jax.Array:
+    """W as a product for each place of the kernel: two to three times faster on CPU where channels are many and samples
+    few, for samples are what its convolution has for channels."""
+    x, (h, w) = jnp.pad(x, ((0, 0), *pads, (0, 0))), y.shape[1:3]
+
+    def tap(a: int, b: int) -> jax.Array:
+        seen = x[:, a : a + (h - 1) * stride + 1 : stride, b : b + (w - 1) * stride + 1 : stride]
+        return _product(jax.lax.optimization_barrier(seen), y, (0, 1, 2), (0, 1, 2))
+
+    return jnp.stack([jnp.stack([tap(a, b) for b in range(window[1])]) for a in range(window[0])])
 
 
 def _in_kernel(x: jax.Array, y: jax.Array, *, stride: int, pads: Pads, size: Size, window: Size) -> jax.Array:
@@ -96,6 +111,8 @@ def _in_kernel(x: jax.Array, y: jax.Array, *, stride: int, pads: Pads, size: Siz
         return _product(x, y, (0, 1, 2), (0, 1, 2))[None, None]
     if _minimal("in_kernel", x, y, stride, pads, size, window):
         return winograd.in_kernel(x, y, stride)
+    if _exact_on_cpu(x, y) and (stride, window) == (2, (3, 3)) and min(x.shape[3], y.shape[3]) >= _MANY:
+        return _tap_by_tap(x, y, stride, pads, window)
     reach = [(n - 1) * stride + 1 for n in y.shape[1:3]]
     around = [(low, r - n + k - 1 - low) for (low, _), r, n, k in zip(pads, reach, size, window, strict=True)]
     # samples are summed over, so they are the features of this convolution, and channels its batch
