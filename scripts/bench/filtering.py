@@ -1,4 +1,4 @@
-"""What minimal filtering (`ganx.models.winograd`) saves on CPU: layer by layer, and in the whole training step.
+"""What minimal filtering (`ganx.models.winograd`) and plain products save on CPU: by layer, and in the training step.
 
     python scripts/bench/filtering.py --device cpu --pin 1
 
@@ -33,6 +33,8 @@ LAYERS = (
     (1, 16, 256, 256),
     (1, 8, 512, 512),
 )
+# samples, stride, side of the kernel and of the larger map, channels in and out: kernels whose gradient is a product
+PRODUCTS = ((16, 1, 1, 64, 64, 64), (16, 1, 1, 16, 512, 512), (2, 2, 3, 65, 512, 512), (2, 2, 3, 33, 512, 512))
 
 
 def arrays(stride: int, side: int, i: int, o: int) -> tuple[Any, Any, Any]:
@@ -85,6 +87,26 @@ def layer_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ...]
     return tuple(cells)
 
 
+def product_row(layer: tuple[int, ...], repeats: int) -> tuple[str, ...]:
+    """The gradient in the kernel of one convolution without padding, as products and as XLA's convolution."""
+    import jax
+
+    from ganx.models import correlate
+
+    n, stride, window, side, i, o = layer
+    small = (side - window) // stride + 1
+    x, y = (jax.random.normal(jax.random.key(0), (n, s, s, c)) for s, c in ((side, i), (small, o)))
+    form = functools.partial(
+        correlate._in_kernel, stride=stride, pads=((0, 0), (0, 0)), size=(side, side), window=(window, window)
+    )
+    with mock.patch.object(correlate, "_pointwise", return_value=False), mock.patch.object(correlate, "_MANY", 1 << 30):
+        plain = side_of(lambda x, y: form(x, y), x, y)
+    row = harness.measure("in kernel", n, side_of(form, x, y), plain, repeats)
+    assert row.theirs_ms is not None
+    name = f"{window} x {window}, stride {stride}, {side} x {side}, {i} to {o}, batch {n}"
+    return name, ratio_of(row), f"{harness.median(row.theirs_ms.wall):.3g}"
+
+
 def ratio_of(row: harness.Row) -> str:
     """The other side's time over ours."""
     assert row.theirs_ms is not None
@@ -109,6 +131,11 @@ def main() -> None:
     print(f"{harness.environment(args)}\n\nbatch {BATCH}\n", flush=True)
     rows = [layer_row(layer, args.repeats) for layer in LAYERS]
     print(harness.table(("layer", "forward", "in x", "in kernel"), rows, args.markdown) + "\n", flush=True)
+    rows = [product_row(layer, args.repeats) for layer in PRODUCTS]
+    print(
+        harness.table(("gradient in the kernel", "as products", "convolution ms"), rows, args.markdown) + "\n",
+        flush=True,
+    )
     steps = [step_row(case, args) for case in train_step.CASES if args.only in case.name]
     header = ("step", "with, ms", "without, ms", "without/with", "compile s with", "compile s without")
     print(harness.table(header, steps, args.markdown))
