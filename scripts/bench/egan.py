@@ -66,7 +66,7 @@ def main() -> None:
         bred, generation, n = ours(setting, ("minimax", "heuristic", "least_squares"))
         device = "cuda" if args.device == "gpu" else "cpu"
         twin = TorchEgan(setting, generation.batch, generation.d_steps, generation.evaluation, device)
-        theirs = harness.torch_side(twin.step, args.device)
+        theirs = harness.torch_side(twin.step, args.device, twin.compile)
         rows.append(harness.measure(f"{setting}: generation", n, bred, theirs, args.repeats))
     print(harness.table(harness.HEADER, [harness.cells(row, peak, args.device) for row in rows], args.markdown))
 

@@ -128,15 +128,25 @@ def compile_jax(fn: Any, *args: Any) -> tuple[Any, float, float]:
     return program, seconds, (program.cost_analysis() or {}).get("flops", 0.0) / 1e9
 
 
-def torch_side(step: Callable[[], Any], device: str) -> Side:
-    """PyTorch's step as a side: one run to count its FLOPs, one to warm up; on a GPU `torch.compile` as well."""
+def torch_side(step: Callable[[], Any], device: str, compile_parts: Callable[[], None] | None = None) -> Side:
+    """PyTorch's step as a side: one run to count its FLOPs, one to warm up.
+
+    On a GPU it is compiled in between: by `compile_parts`, which is to change what `step` calls, or as a whole.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
         step()
     began = time.perf_counter()
-    call = torch.compile(step) if device == "gpu" else step
+    call = step
+    if device == "gpu":
+        torch._dynamo.reset()  # or the rows before this one count towards the limit past which it stops compiling
+        torch._dynamo.config.recompile_limit = 64
+    if device == "gpu" and compile_parts:
+        compile_parts()
+    elif device == "gpu":
+        call = torch.compile(step)
 
     def run() -> None:
         call()

@@ -88,6 +88,7 @@ def main() -> None:
     sizes = FULL if args.full else SMALL
     print(f"{harness.environment(args)}\n\n{sizes}\n", flush=True)
     import jax
+    import torch_igan
 
     arrays, rows, peak = data(**sizes), [], harness.peak_gflops(args.device)[0]
     other = theirs(arrays, sizes["groups"], args.device)
@@ -98,7 +99,8 @@ def main() -> None:
         _check(name, np.asarray(program(*inputs)), other[name]().cpu().numpy())
         run = lambda program=program, inputs=inputs: jax.block_until_ready(program(*inputs))  # noqa: E731
         side = harness.Side(run, seconds, gflop)
-        them = harness.torch_side(other[name], args.device)
+        parts = torch_igan.compile_iteration if name.startswith("partition") else None
+        them = harness.torch_side(other[name], args.device, parts)
         row = harness.measure(name, sizes["images"], side, them, args.repeats)
         rows.append(harness.cells(row, peak, args.device))
     print(harness.table(harness.HEADER, rows, args.markdown))

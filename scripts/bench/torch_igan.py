@@ -36,6 +36,30 @@ def updated(
     return weights - 10 * (pull + lambda3 * (lambda1 * (1 - own) - own))
 
 
+def iterate(
+    maps: torch.Tensor,
+    scatter: torch.Tensor,
+    images: int,
+    floor: torch.Tensor,
+    centres: torch.Tensor,
+    variances: torch.Tensor,
+    shares: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Centres `[c, k]`, variances `[c]` and shares `[c]` after one iteration of EM."""
+    belief = _joint(maps, scatter, images, centres, variances, shares).softmax(1)
+    size = belief.sum(0).clamp(min=1e-6)
+    centres = (belief.T @ maps) / size[:, None]
+    away = torch.cdist(maps, centres).square() + scatter[:, None]
+    variances = ((belief * away).sum(0) / (maps.shape[1] * size)).clamp(min=floor)
+    return centres, variances, (size + 1) / (len(maps) + len(shares))
+
+
+def compile_iteration() -> None:
+    """From here on `fit` runs its iterations through `torch.compile`; its loop over restarts stays Python's."""
+    global iterate
+    iterate = torch.compile(iterate)
+
+
 def fit(maps: torch.Tensor, scatter: torch.Tensor, images: int, groups: int, starts: torch.Tensor) -> torch.Tensor:
     """Labels of the most likely of several EM fits of 30 iterations.
 
@@ -46,20 +70,14 @@ def fit(maps: torch.Tensor, scatter: torch.Tensor, images: int, groups: int, sta
       groups: how many.
       starts: filters that are the first centres, `[restarts, c]`.
     """
-    best, labels = -math.inf, torch.zeros(len(maps), dtype=torch.long)
+    best, labels = -math.inf, torch.zeros(len(maps), dtype=torch.long, device=maps.device)
     m, k = maps.shape
     floor = 1e-3 * ((maps - maps.mean(0)).square().sum(1) + scatter).sum() / (m * k)
     for start in starts:
-        centres, variances = maps[start], torch.full((groups,), float(floor) * 1e3)
-        shares = torch.full((groups,), 1 / groups)
+        centres, variances = maps[start], maps.new_full((groups,), float(floor) * 1e3)
+        shares = maps.new_full((groups,), 1 / groups)
         for _ in range(30):
-            joint = _joint(maps, scatter, images, centres, variances, shares)
-            belief = joint.softmax(1)
-            size = belief.sum(0).clamp(min=1e-6)
-            centres = (belief.T @ maps) / size[:, None]
-            away = torch.cdist(maps, centres).square() + scatter[:, None]
-            variances = ((belief * away).sum(0) / (k * size)).clamp(min=floor)
-            shares = (size + 1) / (m + groups)
+            centres, variances, shares = iterate(maps, scatter, images, floor, centres, variances, shares)
         joint = _joint(maps, scatter, images, centres, variances, shares)
         likelihood = float(joint.logsumexp(1).sum())
         if likelihood > best:

@@ -173,7 +173,8 @@ def train_row(case: Case, args: Any) -> harness.Row:
         images = images.contiguous(memory_format=torch.channels_last)
     step = functools.partial(theirs.step, images, "r1" in case.due, "path_length" in case.due)
     ours = our_step(game, state, real, case.due)
-    return harness.measure(case.name, args.batch, ours, harness.torch_side(step, args.device), args.repeats)
+    them = harness.torch_side(step, args.device, theirs.compile)
+    return harness.measure(case.name, args.batch, ours, them, args.repeats)
 
 
 def sample_row(family: str, args: Any) -> harness.Row:
