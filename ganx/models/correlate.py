@@ -57,6 +57,8 @@ def _correlate(x: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size
         return _product(x, kernel[0, 0], (3,), (0,))
     if _minimal("forward", x, kernel, stride, pads, size, window):
         return winograd.forward(x, kernel, stride)
+    if _exact_on_cpu(x, kernel) and x.shape[3] == 3 and 16 < kernel.shape[3] <= 32:
+        x, kernel = (_with_a_zero_channel(a, axis) for a, axis in ((x, 3), (kernel, 2)))
     return jax.lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=_DIMS)
 
 
@@ -73,6 +75,12 @@ def _in_x(y: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, size: Siz
     return jax.lax.conv_general_dilated(
         y, turned, (1, 1), around, lhs_dilation=(stride, stride), dimension_numbers=dims
     )
+
+
+def _with_a_zero_channel(a: jax.Array, axis: int) -> jax.Array:
+    """Three input channels as four: on CPU a library's convolution of colours into few filters is then two to eight
+    times faster."""
+    return jnp.pad(a, [(0, int(i == axis)) for i in range(4)])
 
 
 def _pointwise(stride: int, pads: Pads, window: Size) -> bool:

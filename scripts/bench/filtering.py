@@ -36,6 +36,9 @@ LAYERS = (
 # samples, stride, side of the kernel and of the larger map, channels in and out: kernels whose gradient is a product
 PRODUCTS = ((16, 1, 1, 64, 64, 64), (16, 1, 1, 16, 512, 512), (2, 2, 3, 65, 512, 512), (2, 2, 3, 33, 512, 512))
 
+# stride, side of the smaller map, channels in and out: convolutions of colours, which get a channel of zeros
+COLOURS = ((2, 16, 3, 32), (2, 32, 3, 24), (2, 32, 3, 32), (1, 64, 3, 24))
+
 
 def arrays(stride: int, side: int, i: int, o: int) -> tuple[Any, Any, Any]:
     """An input, an output's slope and a kernel of one layer."""
@@ -107,6 +110,21 @@ def product_row(layer: tuple[int, ...], repeats: int) -> tuple[str, ...]:
     return name, ratio_of(row), f"{harness.median(row.theirs_ms.wall):.3g}"
 
 
+def colour_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ...]:
+    """A convolution of three channels, as one of four and as it is."""
+    from ganx.models import correlate
+
+    stride, side, i, o = layer
+    x, _, kernel = arrays(*layer)
+    form = functools.partial(correlate._correlate, stride=stride, pads=ONE, size=x.shape[1:3], window=kernel.shape[:2])
+    with mock.patch.object(correlate, "_with_a_zero_channel", lambda a, axis: a):
+        plain = side_of(lambda x, kernel: form(x, kernel), x, kernel)
+    row = harness.measure("forward", BATCH, side_of(form, x, kernel), plain, repeats)
+    assert row.theirs_ms is not None
+    name = f"{kernel.shape[0]} x {kernel.shape[1]}, stride {stride}, {side} x {side}, {i} to {o}"
+    return name, ratio_of(row), f"{harness.median(row.theirs_ms.wall):.3g}"
+
+
 def ratio_of(row: harness.Row) -> str:
     """The other side's time over ours."""
     assert row.theirs_ms is not None
@@ -136,6 +154,8 @@ def main() -> None:
         harness.table(("gradient in the kernel", "as products", "convolution ms"), rows, args.markdown) + "\n",
         flush=True,
     )
+    rows = [colour_row(layer, args.repeats) for layer in COLOURS]
+    print(harness.table(("forward", "as four channels", "as three, ms"), rows, args.markdown) + "\n", flush=True)
     steps = [step_row(case, args) for case in train_step.CASES if args.only in case.name]
     header = ("step", "with, ms", "without, ms", "without/with", "compile s with", "compile s without")
     print(harness.table(header, steps, args.markdown))

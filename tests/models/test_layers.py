@@ -100,6 +100,7 @@ FORMS = {
     "correlate": (lambda x, k: correlate(x, k, 2, ((1, 0), (1, 2))), (1, 6, 7, 2), (3, 4, 2, 3)),
     "transpose": (lambda y, k: correlate_transpose(y, k, 2, ((1, 0), (1, 2)), (6, 7)), (1, 3, 4, 3), (3, 4, 2, 3)),
     "up": (layers.up_conv, (1, 3, 2, 2), (4, 4, 2, 3)),
+    "colours": (layers.down_conv, (1, 4, 4, 3), (4, 4, 3, 18)),
     "pointwise": (layers.conv, (1, 2, 3, 2), (1, 1, 2, 3)),
     "blur_down": (layers.blur_down_conv, (1, 4, 4, 2), (3, 3, 2, 2)),
     "fir": (lambda x, k: layers.fir_up(x) * layers.fir_up(layers.fir_down(layers.fir_up(x))), (1, 4, 2, 2), (1,)),
