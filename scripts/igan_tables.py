@@ -22,11 +22,10 @@ from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
 from ganx.data.worlds.faces import Faces
 from ganx.igan.controls import random_labels
-from ganx.igan.effects import ENOUGH
 from ganx.igan.evaluate import Scores, evaluate, score_all
 from ganx.igan.files import Concepts, open_concepts
 from ganx.igan.identity import face_collage, face_swap
-from ganx.igan.matched import concepts_of
+from ganx.igan.matched import CARRIED, concepts_of
 from ganx.igan.truth import world_of
 from ganx.metrics.evaluate import evaluate as compare
 from ganx.readers import attribute_reader
@@ -43,10 +42,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="images for the distance")
     parser.add_argument("--seed", type=int, default=0, help="of the pairs, by which groups are matched and measured")
     parser.add_argument(
-        "--enough", type=float, default=ENOUGH, help="share of the effect on a part that its groups hold"
+        "--carried", type=float, default=CARRIED, help="of a donor's part, at least, on the pairs for matching"
     )
     args = parser.parse_args()
-    measure = Measure(args.parts, args.pairs, args.count, args.seed, args.enough)
+    measure = Measure(args.parts, args.pairs, args.count, args.seed, args.carried)
     after = [measure.row(path, *open_concepts(path)) for path in args.runs]
     rows = [*measure.controls(args.before, open_concepts(args.runs[0])[1]), *after]
     if len(after) > 1:
@@ -58,9 +57,9 @@ def main() -> None:
 class Measure:
     """What every grouping is put through."""
 
-    def __init__(self, parts: Sequence[str], pairs: int, count: int, seed: int, enough: float) -> None:
+    def __init__(self, parts: Sequence[str], pairs: int, count: int, seed: int, carried: float) -> None:
         self.parts, self.pairs, self.count, self.key = tuple(parts), pairs, count, jax.random.key(seed)
-        self.enough = enough
+        self.carried = carried
 
     def row(self, name: str, gan: ganx.Gan, concepts: Concepts | None) -> Row:
         """A GAN with its own groups."""
@@ -68,7 +67,7 @@ class Measure:
             raise SystemExit(f"{name} has no groups of its own; give runs of configs/igan")
         world, labels = known_world(name, gan), jnp.asarray(concepts.labels)
         scores = evaluate(
-            gan, concepts.cut, labels, concepts.groups, world, self.key, self.pairs, self.parts, self.enough
+            gan, concepts.cut, labels, concepts.groups, world, self.key, self.pairs, self.parts, self.carried
         )
         print(f"{name}: " + ", ".join(f"{part} {score.groups}" for part, score in scores.parts.items()), flush=True)
         return name, self._numbers(scores, self._distance(gan), self._faces(gan, concepts, world))
@@ -79,7 +78,7 @@ class Measure:
         gan = ganx.load(path)
         found = concepts_of(gan, None, concepts.cut, concepts.groups, jax.random.key(1))
         scores = score_all(
-            gan, {"mixture": found}, known_world(path, gan), self.key, self.pairs, self.parts, self.enough
+            gan, {"mixture": found}, known_world(path, gan), self.key, self.pairs, self.parts, self.carried
         )
         distance, world = self._distance(gan), known_world(path, gan)
         shuffled = random_labels(jax.random.fold_in(self.key, 1), jnp.asarray(found.labels))

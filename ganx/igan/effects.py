@@ -18,8 +18,7 @@ from ganx.gan import Activation, Gan
 from ganx.igan.cut import Cut
 from ganx.igan.swaps import swap_each_group
 
-ENOUGH = 0.6  # of all groups' effect on a part: so much is held by the groups that stand for it
-LEAST = 0.02  # likewise: a group with less does not stand for it
+LEAST = 0.02  # of all groups' effect on a part: a group with less does not stand for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,23 +72,17 @@ def effect_share(energy: np.ndarray) -> float:
     return float(energy.max(1).sum() / total) if total > 0 else float("nan")
 
 
-def groups_of(energy: np.ndarray, regions: Sequence[int], enough: float = ENOUGH) -> tuple[int, ...]:
-    """The groups that stand for some regions together: those that spill least, until they hold enough of the effect.
-
-    One rule for every grouping, so that localities are compared where about as much is carried over: a group that
-    hardly does anything is local, and no use. A group may stand for several parts.
+def by_spill(energy: np.ndarray, regions: Sequence[int]) -> tuple[int, ...]:
+    """The groups that do something to some regions together, those that spill least first.
 
     Args:
       energy: `[c, regions]`.
       regions: numbers of them.
-      enough: of the effect that all groups have there, a share.
 
     Returns:
-      The strongest first; () if no group has any effect there.
+      Numbers of groups; () if none has any effect there.
     """
     inside = energy[:, list(regions)].sum(1)
     able = np.flatnonzero(inside >= LEAST * inside.sum()) if inside.sum() > 0 else np.zeros(0, int)
     share = inside[able] / energy[able].sum(1)
-    able = able[np.argsort(-share, kind="stable")]
-    chosen = able[: 1 + np.searchsorted(np.cumsum(inside[able]), enough * inside[able].sum())]
-    return tuple(int(group) for group in sorted(chosen, key=lambda group: -inside[group]))
+    return tuple(int(group) for group in able[np.argsort(-share, kind="stable")])

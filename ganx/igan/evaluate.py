@@ -1,6 +1,6 @@
 """Tables 2 and 4 without people: how well groups of filters stand for the parts of a world (paper, Experiments).
 
-Groups are matched to parts by their effect on one half of the pairs, and measured on the other half.
+Groups are matched to parts on one half of the pairs, and measured on the other half.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ganx.gan import Gan
 from ganx.igan import locality as local
 from ganx.igan.controls import random_labels
 from ganx.igan.cut import Cut
-from ganx.igan.edits import collage, mask_at, select, swap
-from ganx.igan.effects import ENOUGH, effect_share, group_effects
+from ganx.igan.edits import mask_at, select
+from ganx.igan.effects import effect_share
 from ganx.igan.files import Concepts
 from ganx.igan.filters import filter_stats
-from ganx.igan.matched import standing_for
-from ganx.igan.pairs import Pairs, draw_pairs
+from ganx.igan.matched import CARRIED, match
+from ganx.igan.pairs import Pairs, collaged, draw_pairs, swapped
 from ganx.igan.similarity import exclusivity, own_parts, purity, similarity
 from ganx.igan.truth import part_names
 
@@ -82,7 +82,7 @@ def evaluate(
     key: jax.Array,
     pairs: int = 128,
     parts: Sequence[str] = ("mouth", "eyes", "hair"),
-    enough: float = ENOUGH,
+    carried: float = CARRIED,
 ) -> Scores:
     """Scores of one grouping.
 
@@ -94,19 +94,19 @@ def evaluate(
       key: decides the pairs; the same key gives every grouping of a generator the same ones, and may be used again.
       pairs: for matching, and as many again for measuring.
       parts: to be moved, by name.
-      enough: share of all groups' effect on a part that its groups must hold, see `groups_of`; more carries more
-        over, and spills more.
+      carried: how much of a donor's part its groups must bring along, see `Matching`; more spills more.
     """
     labels, names = jnp.asarray(labels, jnp.int32), part_names(world)
-    known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(jax.random.clone(key)))
-    effects = group_effects(gan, cut, known.a, known.b, known.masks, labels, groups)
+    match_key, fresh_key = jax.random.split(jax.random.clone(key))
+    matching = match(gan, cut, labels, groups, world, match_key, pairs)
+    fresh = draw_pairs(gan, cut, world, fresh_key, pairs)
     found = {}
     for part in parts:
-        chosen = standing_for(effects.energy, names, part, enough)
+        chosen = matching.standing_for(part, carried)
         after = swapped(gan, cut, fresh, select(labels, chosen))
         found[part] = _score(fresh, after, names.index(part), chosen)
     within, between, shared, pure, dead = map(float, _alike(fresh, labels, groups))
-    return Scores(found, effect_share(effects.energy), shared, within, between, pure, int(dead))
+    return Scores(found, effect_share(matching.energy), shared, within, between, pure, int(dead))
 
 
 def evaluate_collage(
@@ -122,19 +122,6 @@ def evaluate_collage(
     return Scores(found)
 
 
-@functools.partial(jax.jit, static_argnames="cut")
-def swapped(gan: Gan, cut: Cut, pairs: Pairs, channels: jax.Array) -> jax.Array:
-    """What `pairs.before` becomes with some channels, bool `[m]`, from the donors."""
-    return cut.upper(gan, pairs.a.with_features(swap(pairs.b.features, channels)(pairs.a.features)))
-
-
-@functools.partial(jax.jit, static_argnames="cut")
-def collaged(gan: Gan, cut: Cut, pairs: Pairs, mask: jax.Array) -> jax.Array:
-    """What `pairs.before` becomes with the features where a mask is, bool `[n, H, W]`, from the donors."""
-    mask = mask_at(mask, pairs.a.features.shape[1])
-    return cut.upper(gan, pairs.a.with_features(collage(pairs.b.features, mask)(pairs.a.features)))
-
-
 def score_all(
     gan: Gan,
     found: Mapping[str, Concepts],
@@ -142,7 +129,7 @@ def score_all(
     key: jax.Array,
     pairs: int = 128,
     parts: Sequence[str] = (),
-    enough: float = ENOUGH,
+    carried: float = CARRIED,
 ) -> dict[str, Scores]:
     """Scores of several groupings at one cut with the controls of every table, all on the same pairs.
 
@@ -152,7 +139,7 @@ def score_all(
     shuffled = np.asarray(random_labels(jax.random.fold_in(key, 1), jnp.asarray(first.labels)))
     everything = {**found, "random groups": dataclasses.replace(first, labels=shuffled)}
     scores = {
-        name: evaluate(gan, each.cut, each.labels, each.groups, world, key, pairs, parts, enough)
+        name: evaluate(gan, each.cut, each.labels, each.groups, world, key, pairs, parts, carried)
         for name, each in everything.items()
     }
     return {**scores, "collaging": evaluate_collage(gan, first.cut, world, key, pairs, parts)}

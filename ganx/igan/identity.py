@@ -13,10 +13,8 @@ from ganx.data.worlds import PictureWorld
 from ganx.gan import Gan
 from ganx.igan.cut import Cut
 from ganx.igan.edits import select
-from ganx.igan.effects import group_effects
-from ganx.igan.evaluate import collaged, swapped
-from ganx.igan.matched import WHOLE, standing_for
-from ganx.igan.pairs import Pairs, draw_pairs
+from ganx.igan.matched import WHOLE, match
+from ganx.igan.pairs import Pairs, collaged, draw_pairs, swapped
 from ganx.igan.truth import part_names
 
 FALSE_ACCEPTS = 0.01
@@ -56,10 +54,9 @@ def face_swap(
       embed: the recogniser.
       pairs: for matching, and as many again for measuring.
     """
-    names = part_names(world)
-    known, fresh = (draw_pairs(gan, cut, world, k, pairs) for k in jax.random.split(jax.random.clone(key)))
-    effects = group_effects(gan, cut, known.a, known.b, known.masks, labels, groups)
-    chosen = standing_for(effects.energy, names, "face")
+    match_key, fresh_key = jax.random.split(jax.random.clone(key))
+    chosen = match(gan, cut, labels, groups, world, match_key, pairs).standing_for("face")
+    fresh = draw_pairs(gan, cut, world, fresh_key, pairs)
     return _asked(fresh, swapped(gan, cut, fresh, select(labels, chosen)), embed, chosen)
 
 

@@ -12,7 +12,7 @@ from ganx.igan import draw, edits
 from ganx.igan.cut import choose_cut
 from ganx.igan.evaluate import Scores, score_all
 from ganx.igan.files import Concepts, open_concepts
-from ganx.igan.matched import concepts_of, standing_for, world_effects
+from ganx.igan.matched import concepts_of, match_concepts
 from ganx.igan.swaps import swap_parts
 from ganx.igan.truth import part_names, world_of
 from ganx.lens import Chart, Figure, ImageGrid, Inquiry, Section, Table, register
@@ -83,12 +83,12 @@ def _truth(gan: Gan, main: Concepts, inquiry: Inquiry, key: jax.Array) -> tuple[
     assert world is not None
     pair_key, match_key, score_key = jax.random.split(key, 3)
     names, pairs = part_names(world), int(np.clip(min(2**21 // gan.spec.resolution**2, inquiry.samples // 8), 4, 64))
-    energy = world_effects(gan, main, world, match_key, pairs).energy
+    matching = match_concepts(gan, main, world, match_key, pairs)
     wanted = [part for part in _PARTS if part in names or part == "face"] if "mouth" in names else list(names[:4])
     a, b = draw.pair(gan, main.cut, pair_key, _SHOWN)
     figures: list[Figure] = []
     for part in wanted:
-        channels = edits.select(jnp.asarray(main.labels), standing_for(energy, names, part))
+        channels = edits.select(jnp.asarray(main.labels), matching.standing_for(part))
         rows = draw.swap_rows(swap_parts(gan, main.cut, a, b, channels))
         figures.append(ImageGrid(shrink(rows, _SIDE), f"Swapping {part}. {_SWAP}", columns=draw.SWAP_COLUMNS))
     scores = score_all(gan, {"groups": main}, world, score_key, pairs)

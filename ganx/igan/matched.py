@@ -1,8 +1,8 @@
-"""Groups by the name of a part (ours): for a world, whose parts are known on every image, by effect."""
+"""Groups by the name of a part (ours): for a world, whose parts are known on every image, by what swaps do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -13,25 +13,81 @@ from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
 from ganx.igan.controls import gan_partition
 from ganx.igan.cut import Cut
-from ganx.igan.effects import ENOUGH, Effects, group_effects, groups_of
+from ganx.igan.edits import select
+from ganx.igan.effects import by_spill, group_effects
 from ganx.igan.files import Concepts
-from ganx.igan.pairs import draw_pairs
+from ganx.igan.locality import transfer
+from ganx.igan.pairs import Pairs, draw_pairs, swapped
 from ganx.igan.truth import part_names, world_of
 
 WHOLE: dict[str, tuple[str, ...]] = {"face": ("skin", "brows", "eyes", "nose", "mouth", "glasses", "wrinkles")}
 """Names for several parts together."""
 
 
-def world_effects(gan: Gan, concepts: Concepts, world: PictureWorld, key: jax.Array, pairs: int = 64) -> Effects:
-    """What each group does to each part of the world."""
-    drawn = draw_pairs(gan, concepts.cut, world, jax.random.clone(key), pairs)
-    labels = jnp.asarray(concepts.labels)
-    return group_effects(gan, concepts.cut, drawn.a, drawn.b, drawn.masks, labels, concepts.groups)
+CARRIED = 0.6
+"""Of a donor's part: so much is brought along by the groups that stand for it."""
 
 
-def standing_for(energy: np.ndarray, names: Sequence[str], part: str, enough: float = ENOUGH) -> tuple[int, ...]:
-    """The groups that stand for a part, or for one of `WHOLE`, the strongest first; see `groups_of`."""
-    return groups_of(energy, [names.index(name) for name in WHOLE.get(part, (part,)) if name in names], enough)
+@dataclasses.dataclass(frozen=True)
+class Matching:
+    """A grouping of filters on pairs of images whose parts are known.
+
+    One rule says which groups stand for a part, for every grouping, so that localities are compared where as much is
+    carried over: a group that hardly does anything is local, and no use. A group may stand for several parts.
+
+    Attributes:
+      gan, cut, labels: the grouping, int32 `[m]`.
+      names: of the parts.
+      pairs: images and donors.
+      energy: what each group does to each part, `[c, parts]`; see `Effects`.
+    """
+
+    gan: Gan
+    cut: Cut
+    labels: jax.Array
+    names: tuple[str, ...]
+    pairs: Pairs
+    energy: np.ndarray
+
+    def standing_for(self, part: str, carried: float = CARRIED) -> tuple[int, ...]:
+        """The groups that stand for a part, or for one of `WHOLE`: those that spill least, until enough is carried.
+
+        Args:
+          part: name.
+          carried: the least `transfer` of the part when they are swapped.
+
+        Returns:
+          The strongest first; all that have an effect there if even they carry less; () if none has.
+        """
+        regions = [self.names.index(name) for name in WHOLE.get(part, (part,)) if name in self.names]
+        order = by_spill(self.energy, regions)
+        mask = self.pairs.both[:, jnp.array(regions, int)].any(1)
+        chosen = order
+        for count in range(1, len(order)):
+            after = swapped(self.gan, self.cut, self.pairs, select(self.labels, order[:count]))
+            if float(_transfer(self.pairs, after, mask)) >= carried:
+                chosen = order[:count]
+                break
+        inside = self.energy[:, regions].sum(1)
+        return tuple(sorted(chosen, key=lambda group: -inside[group]))
+
+
+_transfer = jax.jit(lambda pairs, after, mask: transfer(pairs.before, after, pairs.donor, mask))
+
+
+def match(
+    gan: Gan, cut: Cut, labels: jax.Array, groups: int, world: PictureWorld, key: jax.Array, pairs: int = 64
+) -> Matching:
+    """Swaps every group alone on pairs of images of a world; the key may be used again."""
+    drawn = draw_pairs(gan, cut, world, jax.random.clone(key), pairs)
+    labels = jnp.asarray(labels, jnp.int32)
+    energy = group_effects(gan, cut, drawn.a, drawn.b, drawn.masks, labels, groups).energy
+    return Matching(gan, cut, labels, part_names(world), drawn, energy)
+
+
+def match_concepts(gan: Gan, concepts: Concepts, world: PictureWorld, key: jax.Array, pairs: int = 64) -> Matching:
+    """`match` for groups with their cut."""
+    return match(gan, concepts.cut, jnp.asarray(concepts.labels), concepts.groups, world, key, pairs)
 
 
 def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array) -> tuple[int, ...]:
@@ -46,7 +102,7 @@ def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array) -> t
     names = part_names(world)
     if part not in names and part not in WHOLE:
         raise unknown("part", part, [*names, *WHOLE])
-    found = standing_for(world_effects(gan, concepts, world, key).energy, names, part)
+    found = match_concepts(gan, concepts, world, key).standing_for(part)
     if not found:
         raise GanxError(f"no group of {concepts.cut.stage!r} changes {part}; cut elsewhere with --stage")
     return found

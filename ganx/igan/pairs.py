@@ -10,6 +10,7 @@ import jax
 from ganx.data.worlds import PictureWorld
 from ganx.gan import Activation, Gan
 from ganx.igan.cut import Cut
+from ganx.igan.edits import collage, mask_at, swap
 from ganx.igan.truth import grown, part_masks
 
 
@@ -46,3 +47,16 @@ def draw_pairs(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, pairs: i
     masks = part_masks(world, images)
     both = grown(masks[:pairs] | masks[pairs:], grow)
     return Pairs(act[:pairs], act[pairs:], images[:pairs], images[pairs:], masks[:pairs], both)
+
+
+@functools.partial(jax.jit, static_argnames="cut")
+def swapped(gan: Gan, cut: Cut, pairs: Pairs, channels: jax.Array) -> jax.Array:
+    """What `pairs.before` becomes with some channels, bool `[m]`, from the donors."""
+    return cut.upper(gan, pairs.a.with_features(swap(pairs.b.features, channels)(pairs.a.features)))
+
+
+@functools.partial(jax.jit, static_argnames="cut")
+def collaged(gan: Gan, cut: Cut, pairs: Pairs, mask: jax.Array) -> jax.Array:
+    """What `pairs.before` becomes with the features where a mask is, bool `[n, H, W]`, from the donors."""
+    mask = mask_at(mask, pairs.a.features.shape[1])
+    return cut.upper(gan, pairs.a.with_features(collage(pairs.b.features, mask)(pairs.a.features)))

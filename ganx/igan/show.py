@@ -17,10 +17,10 @@ from ganx.igan.cut import choose_cut
 from ganx.igan.evaluate import score_all
 from ganx.igan.files import Concepts, open_concepts
 from ganx.igan.langevin import LangevinRule
-from ganx.igan.matched import concepts_of, groups_by_name, standing_for, world_effects
+from ganx.igan.matched import concepts_of, groups_by_name, match_concepts
 from ganx.igan.smooth import smoothed
 from ganx.igan.swaps import Swapped, settle_swap, swap_parts
-from ganx.igan.truth import part_names, world_of
+from ganx.igan.truth import world_of
 from ganx.numbers import to_json
 from ganx.pictures import enlarge, png, sheet
 from ganx.store import writable_folder
@@ -107,8 +107,8 @@ def _numbers(gan: Gan, concepts: Concepts, key: jax.Array) -> dict:
     numbers: dict = {"stage": concepts.cut.stage, "groups": concepts.groups, "share": share.tolist()}
     world = world_of(gan)
     if world is not None:
-        names, energy = part_names(world), world_effects(gan, concepts, world, key).energy
-        numbers["parts"] = {name: list(standing_for(energy, names, name)) for name in names}
+        matching = match_concepts(gan, concepts, world, key)
+        numbers["parts"] = {name: list(matching.standing_for(name)) for name in matching.names}
     return numbers
 
 

@@ -11,8 +11,10 @@ from ganx.igan import locality as local
 from ganx.igan import similarity as alike
 from ganx.igan.controls import gan_partition, gan_stats, random_labels
 from ganx.igan.cut import Cut
-from ganx.igan.edits import collage, mask_at
-from ganx.igan.effects import effect_share, group_effects, groups_of
+from ganx.igan.edits import collage, mask_at, select
+from ganx.igan.effects import by_spill, effect_share, group_effects
+from ganx.igan.matched import Matching
+from ganx.igan.pairs import Pairs, swapped
 from ganx.igan.partition import fit_partition, relabel
 from ganx.igan.swaps import swap_parts
 
@@ -108,13 +110,10 @@ def test_similarity_exclusivity_and_area_by_hand():
 def test_effects_by_hand():
     energy = np.array([[8.0, 2, 0], [0, 0, 0], [1, 3, 0], [5, 0, 1]])
     assert effect_share(energy) == pytest.approx((8 + 3 + 5) / 20)
-    # shares of effect on region 0: .8, none, .25, .83; group 3 comes first and does not hold enough
-    assert groups_of(energy, [0]) == (0, 3)
-    assert groups_of(energy, [0], enough=0.3) == (3,)
-    assert groups_of(energy, [1]) == (2,)
-    assert groups_of(energy, [1, 2], enough=1.0) == (2, 0, 3)
-    assert groups_of(np.array([[99.0, 1.0], [50.0, 50.0]]), [1], enough=1.0) == (1,)  # the other is too weak
-    assert groups_of(0 * energy, [0]) == ()
+    assert by_spill(energy, [0]) == (3, 0, 2)  # shares of effect on region 0: .8, none, .25, .83
+    assert by_spill(energy, [1, 2]) == (2, 0, 3)
+    assert by_spill(np.array([[99.0, 1.0], [50.0, 50.0]]), [1]) == (1,)  # the other is too weak
+    assert by_spill(0 * energy, [0]) == ()
     assert np.isnan(effect_share(0 * energy))
 
 
@@ -178,11 +177,35 @@ def test_effects_name_the_parts_and_beat_random_groups(gan, partition, pairs):
         return group_effects(gan, CUT, *pairs, regions, labels, PARTS, batch=32)
 
     found = effects(partition.labels)
-    assert [groups_of(found.energy, [part]) for part in range(PARTS)] == [(part,) for part in range(PARTS)]
+    assert [by_spill(found.energy, [part])[0] for part in range(PARTS)] == list(range(PARTS))
     np.testing.assert_allclose(found.maps.sum(), found.energy.sum(), rtol=1e-4)
     mixed = random_labels(jax.random.key(2), partition.labels)
     np.testing.assert_array_equal(np.bincount(mixed), np.bincount(partition.labels))
     assert effect_share(effects(mixed).energy) < effect_share(found.energy) - 0.2
+
+
+def test_groups_stand_for_a_part_once_they_carry_enough(gan, partition, pairs):
+    regions = jnp.broadcast_to(planted.regions(), (PAIRS, PARTS + 1, planted.SIDE, planted.SIDE)) > 0
+    names, images = tuple("abcdef."), [CUT.upper(gan, act) for act in pairs]
+    both = Pairs(*pairs, *images, regions, regions)
+
+    def matching(labels):
+        energy = group_effects(gan, CUT, *pairs, regions, labels, PARTS, batch=32).energy
+        return Matching(gan, CUT, labels, names, both, energy)
+
+    own = matching(partition.labels)
+    assert [own.standing_for(name, 0.5) for name in names[:PARTS]] == [(part,) for part in range(PARTS)]
+    mixed = matching(random_labels(jax.random.key(2), partition.labels))
+    order = by_spill(mixed.energy, [1])
+    assert sorted(mixed.standing_for("b", 2.0)) == sorted(order)  # never so much
+    chosen = mixed.standing_for("b", 0.5)
+    assert set(chosen) == set(order[: len(chosen)])
+
+    def carried(groups):
+        after = swapped(gan, CUT, both, select(mixed.labels, groups))
+        return float(transfer(both.before, after, both.donor, regions[:, 1]))
+
+    assert carried(order[: len(chosen)]) >= 0.5 > carried(order[: len(chosen) - 1])
 
 
 def test_similarity_exclusivity_and_purity_beat_random_groups(gan, partition, pairs):

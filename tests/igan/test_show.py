@@ -15,7 +15,7 @@ from ganx.igan.cut import choose_cut
 from ganx.igan.evaluate import evaluate, evaluate_collage
 from ganx.igan.identity import FaceSwap, _asked, face_collage, face_swap
 from ganx.igan.lens import groups as lens
-from ganx.igan.matched import standing_for
+from ganx.igan.matched import WHOLE, match
 from ganx.igan.pairs import draw_pairs
 from ganx.igan.rules import Alternation, Lambda3
 from ganx.igan.truth import grown, part_masks, part_names, world_of
@@ -90,13 +90,14 @@ def test_collaging_is_local_and_carries_the_part(scores):
         assert part.choice > 0.7
 
 
-def test_groups_stand_for_named_parts_and_for_several_together():
-    energy = np.array([[8.0, 1.0, 0.0], [0.0, 9.0, 3.0], [1.0, 5.0, 0.0]])
-    names = ("hair", "skin", "eyes")
-    assert standing_for(energy, names, "hair") == (0,)
-    assert standing_for(energy, names, "skin") == (1, 2)
-    assert standing_for(energy, names, "eyes") == (1,)
-    assert standing_for(energy, names, "face") == (1,)  # holds 12 of 18 on skin and eyes, and spills nothing
+def test_a_face_is_stood_for_by_groups_of_what_is_in_it(faces):
+    gan, cut, world = faces
+    labels = jnp.arange(gan.shapes[cut.stage][-1]) % 6
+    found = match(gan, cut, labels, 6, world, KEY, pairs=8)
+    inside = found.energy[:, [found.names.index(name) for name in WHOLE["face"] if name in found.names]].sum(1)
+    chosen = found.standing_for("face", 0.5)
+    assert 0 < len(chosen) < 6
+    assert list(chosen) == sorted(chosen, key=lambda group: -inside[group])
 
 
 def test_a_layout_tints_the_groups_asked_for_and_a_field_stays_bright():
