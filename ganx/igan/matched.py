@@ -24,8 +24,8 @@ WHOLE: dict[str, tuple[str, ...]] = {"face": ("skin", "brows", "eyes", "nose", "
 """Names for several parts together."""
 
 
-CARRIED = 0.6
-"""Of a donor's part: so much is brought along by the groups that stand for it."""
+CARRIED = 0.55
+"""Of a donor's part: so much is brought along by the groups that stand for it, and on other pairs still half."""
 
 
 @dataclasses.dataclass(frozen=True)
