@@ -111,11 +111,12 @@ def test_wear_and_blur():
     assert jnp.any(worn != images)
 
 
-def test_the_shipped_segmenter_is_as_good_as_it_says(monkeypatch, tmp_path):
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_shipped_segmenters_of_faces_are_as_good_as_they_say(size, monkeypatch, tmp_path):
     """Datasets §5.3: mIoU at least 0.95 on clean pictures and 0.85 under a blur of 0.6."""
     monkeypatch.setenv("GANX_CACHE", str(tmp_path))
     monkeypatch.setattr("ganx.readers.parts.TRUTH", 128)
-    segmenter = open_segmenter("unet:faces?size=32")
+    segmenter = open_segmenter(f"unet:faces?size={size}")
     for kind, edges, deviation, least in (("hard edges", "hard", 0.0, 0.95), ("blur 0.6", "hard", 0.6, 0.85)):
         found = _scores(_confusion(segmenter, edges, deviation, 64))["mIoU"]
         assert found >= least
@@ -123,10 +124,11 @@ def test_the_shipped_segmenter_is_as_good_as_it_says(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_shipped_reader_is_as_good_as_it_says(monkeypatch, tmp_path):
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_shipped_readers_of_faces_are_as_good_as_they_say(size, monkeypatch, tmp_path):
     monkeypatch.setenv("GANX_CACHE", str(tmp_path))
     monkeypatch.setattr("ganx.readers.attributes.TRUTH", 512)
-    reader = attribute_reader("faces", 32)
+    reader = attribute_reader("faces", size)
     found = measure(reader)
     for name, value in found["clean"].items():
         # 512 pictures: a share of right ones is sharp, R² of a small number is not (0.41 against 0.46 for the nose)
