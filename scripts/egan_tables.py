@@ -62,7 +62,8 @@ def score(name: str, args: argparse.Namespace, seed: int) -> tuple[np.ndarray, s
         if not kept.exists():
             config = configuration(name, args, seed)
             config.steps = steps
-            train(config, folder)
+            if not train(config, folder).finished:
+                raise SystemExit("stopped; run the same command to go on")
             covered = modes(member(folder, 0), jax.random.key(7), SAMPLES)
             assert covered is not None
             np.savez(kept, modes=covered.modes, quality=covered.quality, divergence=covered.divergence)
