@@ -7,7 +7,7 @@ from pathlib import Path
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 if version("jaxlib").startswith("0.10."):  # halves the time to compile; later ones know no such flag and stop at it
     os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-os.environ["JAX_PLATFORMS"] = os.environ.get("GANX_TEST_PLATFORMS", "cpu")  # "cuda": tests of several devices fail
+os.environ["JAX_PLATFORMS"] = os.environ.get("GANX_TEST_PLATFORMS", "cpu")  # another backend on demand
 os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = "0"  # many virtual devices on few cores can starve each other otherwise
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling dominates; tests of optimised code use a subprocess
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"

@@ -25,7 +25,7 @@ WHOLE: dict[str, tuple[str, ...]] = {"face": ("skin", "brows", "eyes", "nose", "
 
 
 CARRIED = 0.55
-"""Of a donor's part: so much is brought along by the groups that stand for it, and on other pairs still half."""
+"""Of a donor's part: so much is brought along by the groups that stand for it (ours; configs/igan/README.md)."""
 
 
 @dataclasses.dataclass(frozen=True)
