@@ -1,9 +1,10 @@
-"""What minimal filtering (`ganx.models.winograd`) and plain products save on CPU: by layer, and in the training step.
+"""What minimal filtering (`ganx.models.winograd`), phases (`ganx.models.strided`) and plain products save on CPU: by
+layer, and in the training step.
 
     python scripts/bench/filtering.py --device cpu --pin 1
 
-A ratio above 1 means that minimal filtering is faster than XLA's convolution, whose time stands beside it; "no" means
-that ganx does not use it there.
+A ratio above 1 means that ganx's form is faster than XLA's convolution, whose time stands beside it; "no" means that
+ganx does not use it there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import train_step
 
 BATCH = 16
 ONE = ((1, 1), (1, 1))
+NONE = ((0, 0), (0, 0))
 # stride, side of the smaller map, channels in and out
 LAYERS = (
     (2, 32, 3, 64),
@@ -33,9 +35,17 @@ LAYERS = (
     (1, 16, 256, 256),
     (1, 8, 512, 512),
 )
-# samples, stride, side of the kernel and of the larger map, channels in and out: kernels whose gradient is a product
-PRODUCTS = ((16, 1, 1, 64, 64, 64), (16, 1, 1, 16, 512, 512), (2, 2, 3, 65, 512, 512), (2, 2, 3, 33, 512, 512))
-
+# samples, side of the larger map, channels in and out: 3 x 3 of stride two without padding
+STRIDED = (
+    (16, 65, 64, 64),
+    (16, 33, 64, 64),
+    (16, 33, 128, 128),
+    (16, 17, 256, 256),
+    (2, 65, 512, 512),
+    (2, 33, 512, 512),
+)
+# side of the map, channels in and out: 1 x 1
+POINTWISE = ((64, 64, 64), (16, 512, 512))
 # stride, side of the smaller map, channels in and out: convolutions of colours, which get a channel of zeros
 COLOURS = ((2, 16, 3, 32), (2, 32, 3, 24), (2, 32, 3, 32), (1, 64, 3, 24))
 
@@ -54,9 +64,13 @@ def arrays(stride: int, side: int, i: int, o: int) -> tuple[Any, Any, Any]:
 @contextlib.contextmanager
 def without() -> Iterator[None]:
     """Convolutions as XLA has them."""
-    from ganx.models import winograd
+    from ganx.models import correlate, strided, winograd
 
-    with mock.patch.object(winograd, "serves", return_value=False):
+    with (
+        mock.patch.object(winograd, "serves", return_value=False),
+        mock.patch.object(strided, "serves", return_value=False),
+        mock.patch.object(correlate, "_pointwise", return_value=False),
+    ):
         yield
 
 
@@ -68,46 +82,83 @@ def side_of(function: Callable[..., Any], *args: Any) -> harness.Side:
 
 
 def layer_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ...]:
-    """The three operations of one layer."""
-    from ganx.models import correlate, winograd
+    """The three operations of one layer, by minimal filtering."""
+    from ganx.models import winograd
 
     stride, side, i, o = layer
     x, y, kernel = arrays(*layer)
-    static = {"stride": stride, "pads": ONE, "size": x.shape[1:3], "window": kernel.shape[:2]}
-    operations = {
-        "forward": (winograd.forward, correlate._correlate, (x, kernel)),
-        "in_x": (winograd.in_x, correlate._in_x, (y, kernel)),
-        "in_kernel": (winograd.in_kernel, correlate._in_kernel, (x, y)),
+    ours = {
+        "forward": functools.partial(winograd.forward, stride=stride),
+        "in_x": functools.partial(winograd.in_x, stride=stride),
+        "in_kernel": functools.partial(winograd.in_kernel, stride=stride),
     }
-    cells = [f"{kernel.shape[0]} x {kernel.shape[1]}, stride {stride}, {side} x {side}, {i} to {o}"]
-    for name, (ours, theirs, args) in operations.items():
+    window, size = kernel.shape[:2], x.shape[1:3]
+    used = {name: winograd.serves(name, stride, ONE, window, size, i, o, BATCH) for name in ours}
+    name = f"{window[0]} x {window[1]}, stride {stride}, {side} x {side}, {i} to {o}"
+    return name, *cells(ours, used, (x, y, kernel), stride, ONE, repeats)
+
+
+def strided_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ...]:
+    """The three operations of one layer, by phases."""
+    import jax
+
+    from ganx.models import strided
+
+    n, side, i, o = layer
+    window, size, small = (3, 3), (side, side), (side - 3) // 2 + 1
+    shapes = ((n, side, side, i), (n, small, small, o), (3, 3, i, o))
+    x, y, kernel = (jax.random.normal(jax.random.key(0), shape) for shape in shapes)
+    ours = {
+        "forward": functools.partial(strided.forward, pads=NONE),
+        "in_x": functools.partial(strided.in_x, pads=NONE, size=size),
+        "in_kernel": functools.partial(strided.in_kernel, pads=NONE, window=window),
+    }
+    used = {name: strided.serves(name, 2, window, size, i, o) for name in ours}
+    return f"{side} x {side}, {i} to {o}, batch {n}", *cells(ours, used, (x, y, kernel), 2, NONE, repeats)
+
+
+def cells(
+    ours: dict[str, Callable[..., Any]],
+    used: dict[str, bool],
+    arrays: tuple[Any, Any, Any],
+    stride: int,
+    pads: Any,
+    repeats: int,
+) -> list[str]:
+    """Each operation's ratio to XLA's convolution and the latter's time."""
+    from ganx.models import correlate
+
+    x, y, kernel = arrays
+    static = {"stride": stride, "pads": pads, "size": x.shape[1:3], "window": kernel.shape[:2]}
+    theirs = {
+        "forward": (correlate._correlate, (x, kernel)),
+        "in_x": (correlate._in_x, (y, kernel)),
+        "in_kernel": (correlate._in_kernel, (x, y)),
+    }
+    texts = []
+    for name, (function, args) in theirs.items():
         with without():
-            plain = side_of(functools.partial(theirs, **static), *args)
-        row = harness.measure(name, BATCH, side_of(functools.partial(ours, stride=stride), *args), plain, repeats)
-        used = winograd.serves(name, stride, ONE, kernel.shape[:2], x.shape[1:3], i, o, BATCH)
+            plain = side_of(functools.partial(function, **static), *args)
+        row = harness.measure(name, len(x), side_of(ours[name], *args), plain, repeats)
         assert row.theirs_ms is not None
-        cells.append(f"{ratio_of(row)} ({harness.median(row.theirs_ms.wall):.3g} ms{'' if used else ', no'})")
-    return tuple(cells)
+        texts.append(f"{ratio_of(row)} ({harness.median(row.theirs_ms.wall):.3g} ms{'' if used[name] else ', no'})")
+    return texts
 
 
-def product_row(layer: tuple[int, ...], repeats: int) -> tuple[str, ...]:
-    """The gradient in the kernel of one convolution without padding, as products and as XLA's convolution."""
+def pointwise_row(layer: tuple[int, int, int], repeats: int) -> tuple[str, ...]:
+    """The gradient in the kernel of a 1 x 1 convolution, as a product and as XLA's convolution."""
     import jax
 
     from ganx.models import correlate
 
-    n, stride, window, side, i, o = layer
-    small = (side - window) // stride + 1
-    x, y = (jax.random.normal(jax.random.key(0), (n, s, s, c)) for s, c in ((side, i), (small, o)))
-    form = functools.partial(
-        correlate._in_kernel, stride=stride, pads=((0, 0), (0, 0)), size=(side, side), window=(window, window)
-    )
-    with mock.patch.object(correlate, "_pointwise", return_value=False), mock.patch.object(correlate, "_MANY", 1 << 30):
+    side, i, o = layer
+    x, y = (jax.random.normal(jax.random.key(0), (BATCH, side, side, c)) for c in (i, o))
+    form = functools.partial(correlate._in_kernel, stride=1, pads=NONE, size=(side, side), window=(1, 1))
+    with without():
         plain = side_of(lambda x, y: form(x, y), x, y)
-    row = harness.measure("in kernel", n, side_of(form, x, y), plain, repeats)
+    row = harness.measure("in kernel", BATCH, side_of(form, x, y), plain, repeats)
     assert row.theirs_ms is not None
-    name = f"{window} x {window}, stride {stride}, {side} x {side}, {i} to {o}, batch {n}"
-    return name, ratio_of(row), f"{harness.median(row.theirs_ms.wall):.3g}"
+    return f"{side} x {side}, {i} to {o}", ratio_of(row), f"{harness.median(row.theirs_ms.wall):.3g}"
 
 
 def colour_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ...]:
@@ -149,11 +200,11 @@ def main() -> None:
     print(f"{harness.environment(args)}\n\nbatch {BATCH}\n", flush=True)
     rows = [layer_row(layer, args.repeats) for layer in LAYERS]
     print(harness.table(("layer", "forward", "in x", "in kernel"), rows, args.markdown) + "\n", flush=True)
-    rows = [product_row(layer, args.repeats) for layer in PRODUCTS]
-    print(
-        harness.table(("gradient in the kernel", "as products", "convolution ms"), rows, args.markdown) + "\n",
-        flush=True,
-    )
+    rows = [strided_row(layer, args.repeats) for layer in STRIDED]
+    print(harness.table(("3 x 3, stride 2", "forward", "in x", "in kernel"), rows, args.markdown) + "\n", flush=True)
+    rows = [pointwise_row(layer, args.repeats) for layer in POINTWISE]
+    header = ("1 x 1, gradient in the kernel", "as a product", "convolution ms")
+    print(harness.table(header, rows, args.markdown) + "\n", flush=True)
     rows = [colour_row(layer, args.repeats) for layer in COLOURS]
     print(harness.table(("forward", "as four channels", "as three, ms"), rows, args.markdown) + "\n", flush=True)
     steps = [step_row(case, args) for case in train_step.CASES if args.only in case.name]

@@ -1,0 +1,78 @@
+"""Convolutions by phases are the convolution of stride two and its two transposes, and serve only where they may."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganx.models import strided
+from ganx.models.correlate import correlate
+
+DIMS = ("NHWC", "HWIO", "NHWC")
+
+
+def arrays(*shapes):
+    rng = np.random.RandomState(0)
+    return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes]
+
+
+def plain(pads):
+    return lambda x, k: jax.lax.conv_general_dilated(x, k, (2, 2), pads, dimension_numbers=DIMS)
+
+
+def close(ours, theirs):
+    return ours.shape == theirs.shape and np.abs(ours - theirs).max() <= 3e-6 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("window", [(3, 3), (4, 4), (2, 3), (5, 3)])
+@pytest.mark.parametrize("size", [(7, 9), (8, 12), (16, 7)])
+@pytest.mark.parametrize("pads", [((0, 0), (0, 0)), ((1, 1), (1, 1)), ((1, 0), (0, 2)), ((2, 1), (0, 1))])
+def test_all_three_directions_equal_the_convolution_and_its_transposes(window, size, pads):
+    x, k = arrays((2, *size, 3), (*window, 3, 5))
+    y, pull = jax.vjp(plain(pads), x, k)
+    (slope,) = arrays(y.shape)
+    in_x, in_kernel = pull(slope)
+    assert close(strided.forward(x, k, pads), y)
+    assert close(strided.in_x(slope, k, pads, size), in_x)
+    assert close(strided.in_kernel(x, slope, pads, window), in_kernel)
+
+
+def test_of_wide_strided_convolutions_correlate_makes_products_and_no_strided_convolution():
+    x, k = arrays((1, 9, 9, 256), (3, 3, 256, 256))
+    pads = ((0, 0), (0, 0))
+    apply = lambda x, k: correlate(x, k, 2, pads)  # noqa: E731
+    y, pull = jax.vjp(plain(pads), x, k)
+    all_three = lambda x, k, y: (apply(x, k), *jax.vjp(apply, x, k)[1](y))  # noqa: E731
+    ours = jax.jit(all_three)(x, k, y)
+    for one, other in zip(ours, (y, *pull(y)), strict=True):
+        assert close(one, other)
+    text = jax.jit(all_three).lower(x, k, y).as_text()
+    assert text.count("stablehlo.dot_general") == 1 + 9  # forward; a product for each place of the kernel
+    assert text.count("stablehlo.convolution") == 4  # phases
+
+
+@pytest.mark.parametrize("operation", ["forward", "in_x", "in_kernel"])
+def test_few_channels_other_strides_and_other_windows_are_left_alone(operation):
+    assert strided.serves(operation, 2, (3, 3), (33, 33), 256, 512)
+    assert not strided.serves(operation, 2, (3, 3), (33, 33), 3, 512)
+    assert not strided.serves(operation, 1, (3, 3), (33, 33), 256, 512)
+    assert not strided.serves(operation, 2, (4, 4), (33, 33), 256, 512)
+
+
+def test_half_precision_is_left_alone():
+    x, k = (a.astype(jnp.bfloat16) for a in arrays((1, 9, 9, 256), (3, 3, 256, 256)))
+    text = jax.jit(lambda x, k: correlate(x, k, 2, ((0, 0), (0, 0)))).lower(x, k).as_text()
+    assert "stablehlo.dot_general" not in text
+
+
+def test_gradients_of_gradients_go_through_it():
+    x, k = arrays((1, 5, 5, 256), (3, 3, 256, 256))
+    pads = ((0, 0), (0, 0))
+
+    def penalty(conv, k):
+        slope = jax.grad(lambda x: jnp.square(conv(x, k)).sum())(x)
+        return jnp.square(slope).mean()
+
+    ours = jax.grad(lambda k: penalty(lambda x, k: correlate(x, k, 2, pads), k))(k)
+    theirs = jax.grad(lambda k: penalty(plain(pads), k))(k)
+    assert close(ours, theirs)
