@@ -10,7 +10,7 @@ from typing import Any
 
 from ganx.convert import tensors
 from ganx.convert.modules import Module, Options, TfNetwork
-from ganx.convert.pickles import hashable
+from ganx.convert.pickles import hashable, put
 from ganx.errors import GanxError
 
 
@@ -28,8 +28,9 @@ def storage_dtype(function: Any) -> Any:
 
 
 def _mapping(items: Any = ()) -> dict:
-    pairs = list(items.items()) if isinstance(items, dict) else items
-    return {hashable(key): value for key, value in pairs}
+    found: dict = {}
+    put(found, items.items() if isinstance(items, dict) else items)
+    return found
 
 
 def _set(items: Any = ()) -> set:

@@ -8,12 +8,12 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from ganx.convert.bytestream import Bytes, mapped
+from ganx.convert.bytestream import MAX_ENTRIES, Bytes, mapped
 from ganx.errors import GanxError
 
 MAGIC = b"PK\x03\x04"
 # Weights hardly compress. Deflate can promise a thousandfold, which is what a zip bomb does.
-MAX_EXPANSION = 100
+MAX_EXPANSION = 20
 
 
 class Archive:
@@ -29,6 +29,8 @@ class Archive:
         self._raw = mapped(path)
         self.size = len(self._raw)
         self.members: dict[str, zipfile.ZipInfo] = {}
+        if len(self._zip.infolist()) > MAX_ENTRIES:
+            raise GanxError("it has too many entries to be a checkpoint")
         for info in self._zip.infolist():
             _check(info, compressed)
             if info.filename in self.members:

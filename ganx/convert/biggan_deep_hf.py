@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import jax
 import jax.numpy as jnp
 
-from ganx.convert.keymap import Entry, Plan, Source, Tensors, join
+from ganx.convert.keymap import Entry, Plan, Source, Tensors, join, plain_number
 from ganx.errors import GanxError
 from ganx.models.biggan import BOTTOM
 from ganx.models.biggan_deep import BigGanDeepGenerator, DeepBlock
@@ -47,7 +47,7 @@ def generator(source: Source, root: str) -> Plan:
     embed, classes = _shape(tensors, join(root, "embeddings.weight"))
     rows, condition = _shape(tensors, f"{body}.gen_z.weight_orig")
     features = [_shape(tensors, f"{block}.conv_3.weight_orig")[0] for block in blocks]
-    epsilon = float(source.facts.get("config.eps", 1e-4))
+    epsilon = _epsilon(source)
     module = BigGanDeepGenerator(
         width=rows // BOTTOM**2,
         blocks=tuple(map(DeepBlock, features, _doubling(source, len(blocks)))),
@@ -90,9 +90,18 @@ def _doubling(source: Source, count: int) -> list[bool]:
     listed = source.facts.get("config.layers")
     if listed is None:
         return [i % 2 == 1 for i in range(count)]
+    if not isinstance(listed, list) or not all(isinstance(x, list) and x and isinstance(x[0], bool) for x in listed):
+        raise GanxError("config.json lists its layers in an unknown way; download it again")
     if len(listed) != count:
         raise GanxError(f"config.json lists {len(listed)} layers, and the file has {count}; they belong to two models")
-    return [bool(layer[0]) for layer in listed]
+    return [layer[0] for layer in listed]
+
+
+def _epsilon(source: Source) -> float:
+    value = source.facts.get("config.eps", 1e-4)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise GanxError(f"its eps is {repr(value)[:40]} in config.json, and no number; download it again")
+    return float(plain_number(value, "eps", 0.0))
 
 
 def _block(tensors: Tensors, block: str, path: str) -> Iterator[Entry]:

@@ -8,6 +8,7 @@ from pathlib import Path
 Bytes = bytes | memoryview
 # Shorter runs become `bytes`, which are friendlier; longer ones hold weights and are only looked at.
 LONG = 4096
+MAX_ENTRIES = 100_000  # names in one file, many times those of any network
 
 
 def mapped(path: Path) -> memoryview:

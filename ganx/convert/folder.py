@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganx.convert.keymap import Source
+from ganx.convert.safetensors import unique
 from ganx.errors import GanxError
 
 CONFIG = "config.json"
@@ -51,7 +52,7 @@ def config_beside(path: Path) -> dict[str, Any]:
     if config.stat().st_size > MAX_CONFIG:
         raise GanxError(f"the {CONFIG} beside it is far too large")
     try:
-        fields = json.loads(config.read_text(encoding="utf-8"))
+        fields = json.loads(config.read_text(encoding="utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError):
         raise GanxError(f"the {CONFIG} beside it is damaged; download it again") from None
     if not isinstance(fields, dict):

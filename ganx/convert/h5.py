@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ganx.convert.bytestream import MAX_ENTRIES
 from ganx.convert.keymap import Source
 from ganx.errors import GanxError
 
 NAME = "Keras .h5"
 _MAGIC = b"\x89HDF\r\n\x1a\n"
-MAX_ENTRIES = 100_000
 MAX_DEPTH = 16
 
 

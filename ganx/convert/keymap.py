@@ -23,6 +23,7 @@ from ganx.errors import GanxError
 Tensors = Mapping[str, np.ndarray]
 MAX_LISTED = 8
 ALIGNMENT = 64
+LARGEST = 1e6  # hyper-parameter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +85,17 @@ class Network(NamedTuple):
 
     module: Any
     variables: Any
+
+
+def plain_number(value: float, name: str, low: float = -LARGEST) -> float:
+    """A hyper-parameter that stands beside the tensors.
+
+    Raises:
+      GanxError: it is NaN, or out of any network's range.
+    """
+    if not low <= value <= LARGEST:
+        raise GanxError(f"its {name} is {repr(value)[:40]}, which no network has; the file is damaged")
+    return value
 
 
 def is_under(name: str, root: str) -> bool:

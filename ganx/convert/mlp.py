@@ -21,6 +21,7 @@ NAME = "mlp"
 LAYOUT = "pytorch-mlp"
 
 _WEIGHT = re.compile(r"(?:(.*)\.)?(\d{1,4})\.weight")
+MAX_LAYERS = 64
 Shapes = dict[int, tuple[int, ...]]
 
 
@@ -76,7 +77,7 @@ def _chains(source: Source) -> list[tuple[str, Shapes]]:
 
 
 def _fits(shapes: list[tuple[int, ...]]) -> bool:
-    if len(shapes) < 2 or any(len(shape) != 2 or 0 in shape for shape in shapes):
+    if not 2 <= len(shapes) <= MAX_LAYERS or any(len(shape) != 2 or 0 in shape for shape in shapes):
         return False
     return all(before[0] == after[1] for before, after in itertools.pairwise(shapes))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickletools
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple, cast
 
 from ganx.convert.bytestream import LONG, ByteStream
@@ -198,7 +198,7 @@ class Machine:
         self._set_items(self._pop_mark())
 
     def _set_items(self, items: list[Any]) -> None:
-        self._top(dict).update(zip(map(hashable, items[::2]), items[1::2], strict=True))
+        put(self._top(dict), zip(items[::2], items[1::2], strict=True))
 
     # The memo: a dict, so that a huge index costs nothing
 
@@ -274,6 +274,14 @@ def _run_of_bytes(name: str, stream: ByteStream) -> Any:
     """The bytes of an opcode; Python 2 wrote short texts and long arrays with the same one."""
     raw = stream.take(int.from_bytes(stream.take(_LENGTHS[name]), "little"))
     return bytes(raw).decode("latin-1") if name == "BINSTRING" and len(raw) < LONG else raw
+
+
+def put(mapping: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> None:
+    """Adds items, none of them twice: which of two would count is a guess."""
+    for key, value in items:
+        if hashable(key) in mapping:
+            raise GanxError(f"refused: it has two entries named {repr(key)[:80]}")
+        mapping[key] = value
 
 
 def hashable(key: Any) -> Hashable:

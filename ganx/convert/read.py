@@ -44,7 +44,7 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     """Every tensor of a checkpoint, by flat dotted name, and the facts that stand beside them.
 
     The container is recognised by its content, never by the name of the file: PyTorch's zip and legacy formats,
-    NVIDIA's `.pkl` from PyTorch and TensorFlow, safetensors, `.npz` and Keras `.h5`; or a folder with Hugging Face's
+    NVIDIA's `.pkl` from PyTorch and TensorFlow, safetensors, `.npz` and `.h5`; or a folder with Hugging Face's
     `config.json` and weights, or with `G_ema.pth`, `G.pth` and `D.pth`. No name in the file is ever imported.
 
     Returns:
@@ -69,6 +69,9 @@ def read_source(path: str | os.PathLike[str]) -> Source:
         raise GanxError(f"{path}: damaged or cut short ({detail}); download it again") from error
     if not source.tensors:
         raise GanxError(f"{path}: it holds no tensors")
+    for name in source.tensors:
+        if not name.isprintable():  # names are shown, and a terminal obeys what it is shown
+            raise GanxError(f"{path}: refused: a tensor is named {name[:80]!r}")
     return source
 
 

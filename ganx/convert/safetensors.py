@@ -12,13 +12,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from ganx.convert.bytestream import Bytes, mapped
+from ganx.convert.bytestream import MAX_ENTRIES, Bytes, mapped
 from ganx.convert.keymap import Source
 from ganx.convert.tensors import from_bytes, is_shape
 from ganx.errors import GanxError
 
 NAME = "safetensors file"
-MAX_HEADER = 100_000_000  # the format's own limit
+MAX_HEADER = 16 << 20  # the format allows 100 MB, which take a minute to parse
 FACTS = "ganx.facts"
 _DTYPES = {
     "F64": np.dtype(np.float64),
@@ -53,7 +53,9 @@ def from_memory(raw: Bytes) -> Source:
     start = 8 + int.from_bytes(raw[:8], "little")
     if start > len(raw):
         raise GanxError("its header is cut short; download it again")
-    header = json.loads(bytes(raw[8:start]).decode("utf-8"), object_pairs_hook=_unique)
+    header = json.loads(bytes(raw[8:start]).decode("utf-8"), object_pairs_hook=unique)
+    if len(header) > MAX_ENTRIES:
+        raise GanxError("it has too many entries to be a checkpoint")
     facts = _facts(header.pop("__metadata__", None))
     _check_ranges(header, len(raw) - start)
     return Source({name: _tensor(name, entry, raw, start) for name, entry in header.items()}, facts)
@@ -99,15 +101,16 @@ def dtype(name: str) -> np.dtype:
 def _facts(metadata: Any) -> dict[str, Any]:
     if not isinstance(metadata, dict) or FACTS not in metadata:
         return {}
-    facts = json.loads(metadata[FACTS], object_pairs_hook=_unique)
+    facts = json.loads(metadata[FACTS], object_pairs_hook=unique)
     if not isinstance(facts, dict):
         raise GanxError("its metadata are damaged; download it again")
     return facts
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys differ, as `object_pairs_hook`: which of two would count is a guess."""
     if len({key for key, _ in pairs}) != len(pairs):
-        raise GanxError("its header names something twice")
+        raise GanxError("it names something twice")
     return dict(pairs)
 
 

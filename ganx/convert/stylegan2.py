@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx.convert import transforms
-from ganx.convert.keymap import Entry, Plan, Source, Tensors, join
+from ganx.convert.keymap import Entry, Plan, Source, Tensors, join, plain_number
 from ganx.errors import GanxError
 from ganx.models import stylegan2, stylegan2_discriminator
 
@@ -112,14 +112,18 @@ def numbers_of(source: Source, name: str) -> range:
 
 
 def number(source: Source, root: str, name: str, default: float) -> float:
-    """A number that stands beside the tensors, `default` where it does not or is none."""
+    """A number that stands beside the tensors, `default` where it does not or is none; errors as for `plain_number`."""
     value = source.facts.get(join(root, name))
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else default
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return default
+    return plain_number(value, name)
 
 
 def group_size(source: Source, root: str, name: str) -> int:
     """Samples in a minibatch-stddev group: 4 where nothing is said, 0 (the whole batch) where it says None."""
-    return 0 if source.facts.get(join(root, name), 4) is None else int(number(source, root, name, 4))
+    if source.facts.get(join(root, name), 4) is None:
+        return 0
+    return int(plain_number(number(source, root, name, 4), name, 0))
 
 
 def check_activations(source: Source, root: str, names: Iterable[str]) -> None:

@@ -8,13 +8,16 @@ the mean style, the groups of the minibatch deviation.
 from __future__ import annotations
 
 import functools
+import re
 
 from ganx.convert import stylegan2 as shared
-from ganx.convert.keymap import Entry, Plan, Source, join
+from ganx.convert.keymap import Entry, Plan, Source, is_under, join
 
 NAME = "stylegan2"
 LAYOUT = "nvlabs"
 IGNORED = r"(^|\.)resample_filter$"
+
+_ACTIVATION = re.compile(r"(^|\.)(conv\d?|fc\d*|fromrgb)\.activation$")
 
 _AFFINE = {".affine.weight": ("style/kernel", "dense"), ".affine.bias": ("style/bias", "same")}
 _LAYER = {".weight": ("kernel", "conv"), ".bias": ("bias", "same"), **_AFFINE}
@@ -40,7 +43,7 @@ def generator(source: Source, root: str) -> Plan:
     at = functools.partial(join, root)
     sides = shared.sides_of(source, at("synthesis.b{}.conv1.weight"))
     shared.check_filters(source, root, "resample_filter")
-    shared.check_activations(source, root, ["mapping.fc0.activation", "synthesis.b4.conv1.activation"])
+    shared.check_activations(source, root, _activations(source, root))
     entries = _mapping(source, at("mapping"), "map")
     entries.append(Entry(at("mapping.w_avg"), "averages/map/w_avg"))
     entries.append(Entry(at("synthesis.b4.const"), "params/layer0/const", "channels_last|reshape"))
@@ -73,7 +76,7 @@ def discriminator(source: Source, root: str) -> Plan:
     sides = [side for side in _powers() if _has(source, root, f"b{side}.conv0.weight")]
     top = sides[-1] if sides else 4
     shared.check_filters(source, root, "resample_filter")
-    shared.check_activations(source, root, [f"b{top}.conv0.activation", "b4.fc.activation", "mapping.fc0.activation"])
+    shared.check_activations(source, root, _activations(source, root))
     architecture = "resnet" if _has(source, root, "b8.skip.weight") else "orig"
     architecture = "skip" if _has(source, root, "b4.fromrgb.weight") else architecture
     entries = shared.layer(at(f"b{top}.fromrgb"), "fromrgb", _CONV)
@@ -111,6 +114,12 @@ def _mapping(source: Source, prefix: str, target: str) -> list[Entry]:
     if f"{prefix}.embed.weight" in source.tensors:
         names.append("embed")
     return [entry for name in names for entry in shared.layer(f"{prefix}.{name}", f"{target}/{name}", _DENSE)]
+
+
+def _activations(source: Source, root: str) -> list[str]:
+    """Where it is told what follows a layer: all of them but those to RGB, to styles and past a block."""
+    names = (name.removeprefix(f"{root}.") for name in source.facts if is_under(name, root))
+    return [name for name in names if _ACTIVATION.search(name)]
 
 
 def _powers() -> list[int]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganx.convert import stylegan2_nvlabs
-from ganx.convert.keymap import Entry, Plan, Source, join
+from ganx.convert.keymap import Entry, Plan, Source, join, plain_number
 from ganx.errors import GanxError
 from ganx.models import stylegan3
 from ganx.models.filtered import OVERSAMPLING
@@ -107,10 +107,17 @@ def _module(source: Source, root: str, layers: list[_Layer]) -> Any:
         first_stopband=number("first_stopband", 2**2.1),
         last_stopband=number("last_stopband_rel", 2**0.3),
         margin=int(number("margin_size", 10)),
-        filter_size=int(number("filter_size", up // OVERSAMPLING)),
+        filter_size=_filter_size(number("filter_size", up // OVERSAMPLING), up),
         clamp=number("conv_clamp", 256.0),
         output_scale=number("output_scale", 0.25),
     )
+
+
+def _filter_size(told: float, up: int) -> int:
+    """Taps for each factor, which the first layer's filter tells already: a long one takes long to design."""
+    if told != up // OVERSAMPLING:
+        raise GanxError(f"its filter_size is {told:.4g}, and its first filter has {up} taps; {_ADVICE}")
+    return int(told)
 
 
 def _entries(source: Source, root: str, layers: list[_Layer]) -> list[Entry]:
@@ -156,11 +163,15 @@ def _shape(source: Source, name: str, axes: int) -> tuple[int, ...]:
 
 
 def _number(source: Source, root: str, name: str, default: float) -> float:
-    """A hyper-parameter out of the pickle, `default` where it is not told; None, for "off", is 0."""
+    """A hyper-parameter out of the pickle, `default` where it is not told; None, for "off", is 0.
+
+    Raises:
+      GanxError: it is not in any network's range.
+    """
     for place in ("_init_kwargs", "_init_kwargs.synthesis_kwargs", "synthesis._init_kwargs", "synthesis"):
         value = source.facts.get(join(root, f"{place}.{name}"), "")
         if value is None:
             return 0.0
         if isinstance(value, int | float):
-            return value
+            return plain_number(value, name, 0.0)
     return default

@@ -24,7 +24,7 @@ The container, the family and the architecture are recognised by the content:
   .pt .pth .bin        PyTorch, new and old containers
   .pkl                 NVIDIA's StyleGAN2-ADA and StyleGAN3; PGGAN, StyleGAN and StyleGAN2 from TensorFlow
   .safetensors .npz    named arrays
-  .h5                  Keras (needs h5py)
+  .h5                  arrays under the names of one of these (needs h5py)
   a folder             Hugging Face's config.json and weights; or G_ema.pth, G.pth and D.pth""",
         epilog="""Takes the averaged generator, the live one and the discriminator where the file has them.
 

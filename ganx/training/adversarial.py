@@ -136,7 +136,7 @@ def _networks(config: ConfigDict, shared: dict[str, Any]) -> tuple[Any, Any]:
     """Generator and discriminator: those of `config.init` where there are any."""
     known = ancestor(config.init, config.model.family) if config.init else None
     if known:
-        _check_images(known, known.module("generator", config.dtype), shared)
+        _check_images(known, known.module("generator", {"dtype": config.dtype}), shared)
     return _network(config, known, "generator", shared), _network(config, known, "discriminator", shared)
 
 
@@ -144,7 +144,7 @@ def _network(config: ConfigDict, known: Ancestor | None, part: str, shared: dict
     family, options = config.model.family, config.model[part].to_dict()
     if known and part in known.fields:
         known.check_options(part, options, shared)
-        return known.module(part, config.dtype)
+        return known.module(part, {**options, "dtype": config.dtype})
     fitting = {k: v for k, v in shared.items() if accepts(family, part, k)}
     build = build_generator if part == "generator" else build_discriminator
     return build(family, {**fitting, **options})

@@ -22,7 +22,7 @@ from ganx.training.state import State
 
 Tree = Any
 
-_FREE = ("dtype",)  # fields that are no part of the architecture: the configuration sets them anew
+_FREE = ("dtype", "half_res", "half_dtype")  # what it computes in, no part of the architecture: set anew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +39,11 @@ class Ancestor:
     family: str
     fields: Mapping[str, Mapping[str, Any]]
 
-    def module(self, part: str, dtype: str) -> Any:
-        """The saved network of that part, computing in `dtype`."""
+    def module(self, part: str, options: Mapping[str, Any]) -> Any:
+        """The saved network of that part, computing in what `options` say of its precision."""
         saved = self.fields[part]
-        return module_from_fields(self.family, part, {**saved, "dtype": dtype} if "dtype" in saved else saved)
+        free = {name: options[name] for name in _FREE if name in saved and name in options}
+        return module_from_fields(self.family, part, {**saved, **free})
 
     def check(self, name: str, saved: Any, wanted: Any) -> None:
         """Refuses a generator whose images or classes are not those of the data."""

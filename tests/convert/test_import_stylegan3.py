@@ -72,6 +72,14 @@ def source(kind, root="G_ema"):
     return Source(tensors, {f"{root}.{name}": value for name, value in FACTS.items()})
 
 
+@pytest.mark.parametrize("size", [8, 4, 3e7, -6, float("nan")])
+def test_a_filter_size_that_the_filters_do_not_have_is_refused_before_it_is_designed(size):
+    tensors = {f"G.{name}": array for name, array in state("T")[0].items()}
+    facts = {f"G.{name}": value for name, value in FACTS.items()}
+    with pytest.raises(GanxError, match="filter_size is"):
+        stylegan3_nvlabs.generator(Source(tensors, {**facts, "G.synthesis._init_kwargs.filter_size": size}), "G")
+
+
 @pytest.fixture(scope="module", params=["T", "R"])
 def kind(request):
     return request.param

@@ -117,6 +117,28 @@ def test_a_dcgan_is_compared_through_its_builder(config, tmp_path):
         method_of(config)
 
 
+def test_precision_is_the_configuration_s_and_no_part_of_the_architecture(config, tmp_path):
+    """The published configurations of StyleGAN2-ADA halve it at four resolutions; what is imported is in float32."""
+    sizes = {"resolution": 8, "channel_base": 64, "channel_max": 8, "latent": 8, "style": 8, "conv_clamp": 256.0}
+    gan = init_gan("stylegan2", sizes, jax.random.key(0))
+    critic = build_discriminator("stylegan2", {k: v for k, v in sizes.items() if k not in ("latent", "style")})
+    variables = initialise(lambda key: init_discriminator(critic, key, (8, 8, 3)), jax.random.key(1))
+    ganx.save(gan, tmp_path / "imported", (critic, variables))
+    config.init, config.model.family, config.model.conditional = str(tmp_path / "imported"), "stylegan2", False
+    with config.unlocked():
+        networks = {"channel_base": 64, "channel_max": 8, "half_res": 1, "half_dtype": "float16", "conv_clamp": 256.0}
+        config.model.generator, config.model.discriminator = {**networks, "latent": 8, "style": 8}, networks
+    method = method_of(config)
+    shapes = jax.eval_shape(method.init, jax.random.key(0))
+    started = method.gan(method.start(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), keyless(shapes)))).module
+    assert (started.half_res, started.half_dtype) == (1, "float16")
+    assert started.clone(half_res=0, half_dtype=gan.module.half_dtype) == gan.module
+
+
+def keyless(state):
+    return dataclasses.replace(state, key=jax.ShapeDtypeStruct((), jnp.int32))
+
+
 def test_the_public_face_gan_is_tuned_from_where_it_was(shared, tmp_path):
     folder = shared / "data" / "face-dcgan32"
     import_checkpoint(folder / "generator.npz", "dcgan", folder / "discriminator.npz").save(tmp_path / "faces")
@@ -125,8 +147,7 @@ def test_the_public_face_gan_is_tuned_from_where_it_was(shared, tmp_path):
     config.init = str(tmp_path / "faces")
     config.batch, config.steps, config.samples, config.sample_every = 4, 2, 4, 0
     method = method_of(config)
-    fresh = jax.eval_shape(method.init, jax.random.key(0))
-    fresh = dataclasses.replace(fresh, key=jax.ShapeDtypeStruct((), jnp.int32))
+    fresh = keyless(jax.eval_shape(method.init, jax.random.key(0)))
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), fresh)  # drawing real ones would take a while
     state = method.start(zeros)
     chex.assert_trees_all_equal(state.ema, ganx.load(tmp_path / "faces").variables)
