@@ -91,9 +91,20 @@ def _overrides(args: argparse.Namespace, rest: list[str], parser: argparse.Argum
                 word = f"{word}={words.pop(0)}"
             texts.append(word.removeprefix("--config."))
             continue
+        if args.verb == "train":
+            _refuse_bare(word.split("=")[0].lstrip("-"))
         known = [o for o in _options(parser, args.verb) if o.startswith("--")]
         raise unknown("option", word.split("=")[0], known)
     return texts
+
+
+def _refuse_bare(name: str) -> None:
+    """Says how to write a setting of a run that was given like an option."""
+    from ganx.training.config import default_config, flat_keys
+
+    keys = [key for key in flat_keys(default_config()) if name in (key, key.rpartition(".")[2])]
+    if keys:
+        raise GanxError(f"train has no option --{name}; write --config.{keys[0]}=VALUE")
 
 
 def _options(parser: argparse.ArgumentParser, verb: str) -> list[str]:

@@ -140,6 +140,7 @@ class Gan:
     ) -> Activation:
         """Runs the stages up to and including `stage`; arguments as for `__call__`."""
         stop = self._position(stage) + 1
+        z = jnp.asarray(z)
         if z.shape[1:] != self.spec.latent:
             want = ", ".join(map(str, self.spec.latent))
             raise GanxError(
@@ -184,8 +185,18 @@ class Gan:
         for name in names:
             act = _run_stage(self.module, name, _part(self.variables, name), act)
             if edits and name in edits:
-                act = act.with_features(edits[name](act.features))
+                act = act.with_features(_edited(name, edits[name], act.features))
         return act
+
+
+def _edited(stage: str, edit: Edit, features: jax.Array) -> jax.Array:
+    if not callable(edit):
+        raise GanxError(f"the edit at {stage!r} is a {type(edit).__name__}; give a function of the features")
+    edited = edit(features)
+    if jnp.shape(edited) != features.shape:
+        shapes = f"{list(features.shape)} into {list(jnp.shape(edited))}"
+        raise GanxError(f"the edit at {stage!r} turns features {shapes}; it has to keep their shape")
+    return edited
 
 
 def checked_label(label: Any, classes: int, n: int) -> jax.Array | None:

@@ -9,7 +9,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganx.errors import GanxError
 
@@ -114,6 +114,9 @@ class Preparation:
         return _centre(_resize(pixels, _cover(pixels, self.size), resample), *self.size[::-1])
 
 
+MEND = "replace the file, or leave such files out with ?on_error=skip in the source"
+
+
 def decode(data: bytes, name: str) -> np.ndarray:
     """Decodes an encoded picture of any common kind.
 
@@ -130,7 +133,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as picture:
             return _to_array(_upright(picture), name)
     except _BROKEN as error:
-        raise DecodeError(f"cannot decode {name}: {reason(error)}; replace the file or use on_error=skip") from None
+        raise DecodeError(f"cannot decode {name}: {reason(error)}; {MEND}") from None
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:
@@ -141,7 +144,7 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
                 raise GanxError(f"mask {name} is {picture.mode}; masks are grey or palette pictures of class indices")
             indices = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
     except _BROKEN as error:
-        raise DecodeError(f"cannot decode {name}: {reason(error)}; replace the file or use on_error=skip") from None
+        raise DecodeError(f"cannot decode {name}: {reason(error)}; {MEND}") from None
     if indices.max(initial=0) > 255:
         raise GanxError(f"mask {name} has class index {indices.max()}; at most 255 are possible")
     return indices.astype(np.uint8)
@@ -156,7 +159,7 @@ def measure(data: bytes, name: str) -> tuple[int, int, int]:
                 width, height = height, width
             return height, width, 1 if picture.mode in ("1", "L", "LA", *_GREY_BITS) else 3
     except _BROKEN as error:
-        raise DecodeError(f"cannot decode {name}: {reason(error)}; replace the file or use on_error=skip") from None
+        raise DecodeError(f"cannot decode {name}: {reason(error)}; {MEND}") from None
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -168,6 +171,8 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 def reason(error: BaseException) -> str:
     """One line of an exception's message; its type where there is none."""
+    if isinstance(error, UnidentifiedImageError):  # whose message is about an object in memory
+        return "it is no picture of a known kind"
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 

@@ -119,7 +119,8 @@ def _begin(root: Path, meta: Meta) -> bool:
         found = Meta.load(root / META)
         same = (found.source, found.sha256, found.storage) == tuple(mark.values())
     elif (root / _UNFINISHED).exists():
-        same = (root / _UNFINISHED).read_text() == json.dumps(mark)
+        begun = any(path.name != _UNFINISHED for path in root.iterdir())
+        same = not begun or (root / _UNFINISHED).read_text() == json.dumps(mark)
     else:
         same = not any(root.iterdir())
     if not same:

@@ -51,6 +51,8 @@ def preview(source: Source, path: str | os.PathLike[str], n: int = 24) -> Path:
     Raises:
       GanxError: if the sheet cannot be written.
     """
+    if n < 1:
+        raise GanxError(f"a sheet has 1 example or more, not {n}")
     n = min(n, len(source))
     if len(source.spec.shape) != 3:
         sheet = _scatter(source)

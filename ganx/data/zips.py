@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ganx.data.example import Source
-from ganx.data.images import DecodeError, encode_png, reason
+from ganx.data.images import MEND, DecodeError, encode_png, reason
 from ganx.data.listing import ListedReader, list_examples
 from ganx.data.options import Options
 from ganx.data.places import open_path
@@ -34,9 +34,7 @@ class Archive:
         try:
             return self._handle().read(name)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-            raise DecodeError(
-                f"cannot read {self._place}/{name}: {reason(error)}; make the zip again or use on_error=skip"
-            ) from None
+            raise DecodeError(f"cannot read {self._place}/{name}: {reason(error)}; {MEND}") from None
 
     def _handle(self) -> zipfile.ZipFile:
         if not hasattr(self._local, "handle"):
@@ -47,6 +45,8 @@ class Archive:
         path = open_path(self._place)
         if not path.exists():
             raise GanxError(f"{self._place} does not exist; give a zip of pictures")
+        if path.is_dir():
+            raise GanxError(f"{self._place} is a folder; open it as folder:{self._place}")
         try:
             return zipfile.ZipFile(path.open("rb"))
         except (zipfile.BadZipFile, OSError) as error:

@@ -39,6 +39,10 @@ def family(name: str) -> Family:
     return FAMILIES[name]
 
 
+PRIORS = ("normal", "uniform")
+_SIZES = ("resolution", "channels", "latent", "style", "width", "channel_base", "channel_max")  # of which none is 0
+
+
 def build_generator(name: str, options: Mapping[str, Any]) -> Any:
     """A family's standard generator module."""
     return _build(name, "generator", options)
@@ -128,6 +132,11 @@ def _build(name: str, part: str, options: Mapping[str, Any]) -> Any:
         if type(value) is not type(known[option]):
             kind = type(known[option]).__name__
             raise GanxError(f"the {name} {part} option {option} is of type {kind}, not {value!r}")
+        least = 1 if option in _SIZES else 0
+        if isinstance(value, int) and value < least:
+            raise GanxError(f"the {name} {part} option {option} is {value}; it is a number from {least} up")
+        if option == "prior" and value not in PRIORS:
+            raise unknown(f"{name} {part} prior", value, PRIORS)
     return build(**options)
 
 

@@ -141,7 +141,7 @@ class _Down(nn.Module):
 def _depth(resolution: int) -> int:
     depth = int(math.log2(resolution)) - 2
     if resolution < 8 or resolution != 4 * 2**depth:
-        raise GanxError(f"a DCGAN's resolution is a power of two from 8 up, not {resolution}")
+        raise GanxError(f"a DCGAN's resolution is a power of two from 8 up, not {resolution}; ?size=N resizes a source")
     return depth
 
 

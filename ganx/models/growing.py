@@ -54,7 +54,9 @@ def depth_of(resolution: int) -> int:
     """How often 4 pixels double to `resolution`."""
     depth = int(math.log2(max(resolution, 1))) - 2
     if resolution < 8 or resolution != 4 * 2**depth:
-        raise GanxError(f"the resolution of a growing GAN is a power of two from 8 up, not {resolution}")
+        raise GanxError(
+            f"the resolution of a growing GAN is a power of two from 8 up, not {resolution}; ?size=N resizes a source"
+        )
     return depth
 
 

@@ -35,7 +35,9 @@ def clipped(x: jax.Array, clamp: float) -> jax.Array:
 def check(resolution: int, architecture: str, half_dtype: str, widths: tuple[int, ...], base: int, limit: int) -> None:
     """Refuses what no StyleGAN2 is made of."""
     if resolution < 8 or resolution & (resolution - 1):
-        raise GanxError(f"a StyleGAN2's resolution is a power of two from 8 up, not {resolution}")
+        raise GanxError(
+            f"a StyleGAN2's resolution is a power of two from 8 up, not {resolution}; ?size=N resizes a source"
+        )
     if architecture not in ARCHITECTURES:
         raise GanxError(f"a StyleGAN2's architecture is one of {', '.join(ARCHITECTURES)}, not {architecture!r}")
     if half_dtype not in DTYPES:

@@ -48,7 +48,7 @@ def explain(
       only: names of the lenses to use; all of them by default.
       title: heading of the page; by default the family and the resolution.
       path: where the GAN was opened from, for lenses that find more there (groups, the history of a population).
-      progress: called with a lens's title before it starts.
+      progress: called with a lens's title before it starts, and again if it has nothing to show.
 
     Returns:
       The path of `index.html`.
@@ -65,6 +65,8 @@ def explain(
         section = lens.look(gan, Inquiry(lens_key(seed, lens.name), samples, gan.spec.data, path))
         if section is not None:
             seen[lens] = section
+        elif progress:
+            progress(f"{lens.title}: nothing to show of this GAN")
     if not seen:
         raise GanxError(
             f"none of {', '.join(only or [lens.name for lens in discover()])} applies to this {gan.spec.family}"

@@ -54,9 +54,11 @@ class Checkpoints:
         try:
             return self._orbax.load_checkpointables(step, {"state": like})["state"]
         except (OSError, ValueError, KeyError, TypeError) as error:
+            others = [found.step for found in self._orbax.checkpoints if found.step != step]
+            mend = f"delete {step} there to go on from step {max(others)}" if others else "start again elsewhere"
             raise GanxError(
-                f"the checkpoint of step {step} in {self.directory} cannot be read ({one_line(error)}); "
-                "delete that folder to go on from the one before"
+                f"the checkpoint of step {step} in {self.directory} is damaged or of another configuration "
+                f"({one_line(error)}); {mend}"
             ) from error
 
     def __enter__(self) -> Checkpoints:

@@ -150,6 +150,43 @@ def _literal(text: str) -> Any:
         return text
 
 
+_LEAST: dict[int, tuple[str, ...]] = {
+    1: (
+        *("batch", "accumulate", "steps", "d_steps", "steps_per_call", "samples", "keep", "score.images"),
+        *("r1.every", "path_length.every", "path_length.shrink", "augment.every"),
+    ),
+    0: (
+        *("log_every", "sample_every", "checkpoint_every", "score.every", "r1.gamma", "gradient_penalty.weight"),
+        *("drift", "path_length.weight", "style_mixing", "ema_kimg", "ema_rampup", "ema_start"),
+    ),
+}
+
+
+def check_ranges(config: ConfigDict) -> None:
+    """Refuses numbers that no run has, such as a batch of 0; methods may leave any of them out.
+
+    Raises:
+      GanxError: naming the first.
+    """
+    for least, names in _LEAST.items():
+        for name in names:
+            value = _value(config, name)
+            if value is not None and not value >= least:
+                raise GanxError(f"config.{name} is {value}; it is a number from {least} up")
+    for name in ("g.lr", "d.lr"):
+        value = _value(config, name)
+        if value is not None and not value > 0:
+            raise GanxError(f"config.{name} is {value}; a learning rate is above 0")
+
+
+def _value(config: ConfigDict, name: str) -> Any:
+    """A number by its dotted name, None where there is none."""
+    node: Any = config
+    for key in name.split("."):
+        node = node.get(key) if isinstance(node, ConfigDict) else None
+    return node if isinstance(node, int | float) else None
+
+
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Refuses a config value that is not one of the choices."""
     choices = list(choices)

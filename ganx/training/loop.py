@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -15,13 +16,14 @@ from ml_collections import ConfigDict
 
 from ganx.convert import origin
 from ganx.data import Feed, Source, SourceSpec, open_feed, open_source
-from ganx.errors import GanxError
+from ganx.errors import GanxError, one_line
 from ganx.models import module_fields
 from ganx.models.initialise import initialise
-from ganx.store import Manifest, absolute, find, writable_folder
+from ganx.store import MANIFEST, Manifest, absolute, find, read_manifest, writable_folder
 from ganx.training import growing
 from ganx.training.adversarial import adversarial
 from ganx.training.checkpoints import Checkpoints
+from ganx.training.config import check_ranges
 from ganx.training.logs import Journal, LateMetrics, Progress, duration, say
 from ganx.training.mesh import make_mesh, replicate, replicated
 from ganx.training.method import Method, Span, find_method
@@ -32,7 +34,9 @@ from ganx.training.stopping import StopSignal
 _MAY_CHANGE = (
     *("steps", "steps_per_call", "log_every", "sample_every", "samples", "checkpoint_every", "keep"),
     *("score.every", "score.images", "score.net"),
+    *("g.lr", "d.lr", "r1.gamma"),  # what is told to try where a run broke down
 )
+_FIRST_TOLD = ("method", "model.family")  # of what differs, for the rest follows from them
 _CPU_FLOPS = 5e10  # a laptop core's float32 rate, for the warning below only
 
 
@@ -60,6 +64,7 @@ def train(config: ConfigDict, workdir: epath.PathLike, mesh: Mesh | None = None)
     Raises:
       GanxError: bad configuration, data or folder; a failed save; `Diverged` when a number is not finite.
     """
+    check_ranges(config)
     workdir, mesh = absolute(workdir), make_mesh() if mesh is None else mesh
     source = open_source(config.data.source)
     spans = _spans(config, source.spec, mesh)
@@ -72,13 +77,28 @@ def train(config: ConfigDict, workdir: epath.PathLike, mesh: Mesh | None = None)
         progress = Progress(start, config.steps, spans[0].method.images, shows=first)
         session = _Session(workdir, config, source, mesh, checkpoints, journal, progress, stop)
         try:
-            step = _steps(session, spans, state, start)
+            with _in_memory():
+                step = _steps(session, spans, state, start)
         finally:
             progress.close()
             journal.close()
     if step < config.steps and first:
         say(f"stopped at step {step} and saved; run the same command to go on")
     return Run(workdir, step, step >= config.steps)
+
+
+@contextlib.contextmanager
+def _in_memory() -> Iterator[None]:
+    """Turns running out of memory into one line."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise GanxError(
+            f"not enough memory ({one_line(error)}); take a smaller --config.batch, or cut it into parts with "
+            "--config.accumulate=N"
+        ) from error
 
 
 def _spans(config: ConfigDict, data: SourceSpec, mesh: Mesh) -> list[Span]:
@@ -134,8 +154,8 @@ class _Running:
     def __init__(self, session: _Session, span: Span, feed: Feed):
         config, mesh, self._session = session.config, session.mesh, session
         self._method, self._feed = span.method, feed
-        announce = _on_compiled(config, mesh, session.progress)
-        self._program = Program(span.method, feed, mesh, announce, ahead=span.batches - span.start)
+        compiled, lowered = _on_compiled(session.progress), _on_lowered(config, mesh)
+        self._program = Program(span.method, feed, mesh, compiled, span.batches - span.start, lowered)
         self._sampler = Sampler(span.method, feed, config, mesh, session.journal)
         self._late = LateMetrics(self._record)
         self._metrics: Any = {}
@@ -184,7 +204,7 @@ class _Running:
 
     def _record(self, at: int, values: Mapping[str, float]) -> None:
         session = self._session
-        _check_finite(at, values, session.checkpoints.latest)
+        _check_finite(at, values, session.checkpoints.latest, session.config.dtype)
         waited = self._feed.wait_seconds
         session.journal.metrics(at, {**values, **session.progress.speed(at), "data_wait_s": waited})
         session.progress.show(values)
@@ -206,13 +226,14 @@ def _passes(step: int, count: int, every: int) -> bool:
     return every > 0 and step // every > (step - count) // every
 
 
-def _check_finite(step: int, values: Mapping[str, float], saved: int | None) -> None:
+def _check_finite(step: int, values: Mapping[str, float], saved: int | None, dtype: str) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
             kept = f"the checkpoint of step {saved} is kept" if saved is not None else "nothing was saved yet"
+            rough = "" if dtype == "float32" else ", or --config.dtype=float32 and another --workdir"
             raise Diverged(
-                f"{name} is {value} at step {step}; {kept}. Try a smaller --config.g.lr and --config.d.lr, "
-                "a larger --config.r1.gamma, or --config.dtype=float32"
+                f"the metric {name!r} is {value} at step {step}; {kept}. Try a smaller --config.g.lr and "
+                f"--config.d.lr, a larger --config.r1.gamma{rough}"
             )
 
 
@@ -232,10 +253,12 @@ def _start(method: Method, config: ConfigDict, mesh: Mesh, checkpoints: Checkpoi
 def _claim(workdir: epath.Path, config: ConfigDict) -> None:
     """Sees to it that the folder can be this run's: writable, and of the same configuration if it holds a run."""
     writable_folder(workdir)
+    if (workdir / MANIFEST).exists():
+        read_manifest(workdir)  # refuses what another version wrote
     path, now = workdir / "config.json", json.loads(config.to_json_best_effort())
     if path.exists():
         before = json.loads(path.read_text())
-        for name in sorted({**_flat(before), **_flat(now)}):
+        for name in sorted({**_flat(before), **_flat(now)}, key=lambda name: (name not in _FIRST_TOLD, name)):
             old, new = _flat(before).get(name), _flat(now).get(name)
             if old != new and name not in _MAY_CHANGE:
                 raise GanxError(
@@ -283,22 +306,37 @@ def _introduce(config: ConfigDict, feed: Feed, mesh: Mesh, method: Method, state
     say(f"data: {config.data.source}, {len(feed.source):,} images, {feed.residency}{note}")
 
 
-def _on_compiled(config: ConfigDict, mesh: Mesh, progress: Progress) -> Callable[[float, float], None]:
+def _on_lowered(config: ConfigDict, mesh: Mesh) -> Callable[[float], None]:
+    """What is said before a program is compiled, the first time; on CPU also about how long the run will take."""
+    first = jax.process_index() == 0
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+
+    def lowered(flops: float) -> None:
+        nonlocal first
+        if not first:
+            return
+        first = False
+        guess = flops * config.steps / _CPU_FLOPS
+        about = f"; {config.steps} steps take about {duration(guess)} at a CPU's usual rate" if on_cpu else ""
+        say(f"compiling a step{about}")
+        if on_cpu and guess > 12 * 3600:
+            say(
+                "warning: no accelerator was found, and on this CPU the run will take that long or longer; "
+                "install ganx[gpu] or ganx[tpu], or choose a smaller config"
+            )
+
+    return lowered
+
+
+def _on_compiled(progress: Progress) -> Callable[[float, float], None]:
     """What happens once a program is compiled; the first time, its cost is told."""
     first = jax.process_index() == 0
 
     def compiled(flops: float, seconds: float) -> None:
         nonlocal first
         progress.excuse(seconds)
-        if not first:
-            return
+        if first:
+            say(f"compiled in {seconds:.0f} s: {flops / 1e9:.2f} GFLOP a step and device")
         first = False
-        say(f"compiled in {seconds:.0f} s: {flops / 1e9:.2f} GFLOP a step and device")
-        guess = flops * config.steps / _CPU_FLOPS
-        if mesh.devices.flat[0].platform == "cpu" and guess > 12 * 3600:
-            say(
-                f"warning: no accelerator was found, and on this CPU the run may take about {duration(guess)}; "
-                "install ganx[gpu] or ganx[tpu], or choose a smaller config"
-            )
 
     return compiled

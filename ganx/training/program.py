@@ -24,13 +24,21 @@ class Program:
     On an accelerator there is one program of several steps, whose lazy parts are branches. On CPU, where XLA runs
     convolutions badly inside a branch or a loop and a dispatch costs little, there is one program of one step for each
     combination of lazy parts, and the host picks it.
-    Step k takes the feed's batch k + `ahead`.
+    Step k takes the feed's batch k + `ahead`. `lowered` is told a device's share of a step's FLOP before it is
+    compiled; `compiled` what a device really does, and the seconds that compiling took.
     """
 
     def __init__(
-        self, method: Method, feed: Feed, mesh: Mesh, compiled: Callable[[float, float], None], ahead: int = 0
+        self,
+        method: Method,
+        feed: Feed,
+        mesh: Mesh,
+        compiled: Callable[[float, float], None],
+        ahead: int = 0,
+        lowered: Callable[[float], None] = lambda flops: None,
     ):
-        self._method, self._feed, self._mesh, self._announce, self._ahead = method, feed, mesh, compiled, ahead
+        self._method, self._feed, self._mesh, self._ahead = method, feed, mesh, ahead
+        self._lowered, self._compiled = lowered, compiled
         self._programs: dict[tuple[Due, int], Any] = {}
 
     def __call__(self, state: Any, step: int, count: int) -> tuple[Any, Metrics]:
@@ -53,9 +61,12 @@ class Program:
         began = time.monotonic()
         everywhere = replicated(self._mesh)
         step = jax.jit(self._body(due), donate_argnums=0, out_shardings=(everywhere, everywhere))
-        program = step.lower(state, self._feed.constants, batches).compile()
+        lowered = step.lower(state, self._feed.constants, batches)
+        cost = lowered.cost_analysis() or {}
+        self._lowered(cost.get("flops", 0.0) / count / self._mesh.size)
+        program = lowered.compile()
         cost = program.cost_analysis() or {}
-        self._announce(cost.get("flops", 0.0) / count, time.monotonic() - began)
+        self._compiled(cost.get("flops", 0.0) / count, time.monotonic() - began)
         return program
 
     def _body(self, due: Due) -> Callable[..., tuple[Any, Metrics]]:

@@ -126,6 +126,11 @@ def test_a_broken_picture_is_named(damaged, ending):
         source.gather(np.arange(10))
 
 
+def test_what_is_no_picture_is_said_to_be_none(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"nothing of the kind")
+    refuses(lambda: open_source(str(tmp_path)), r"a\.png: it is no picture of a known kind; .*\?on_error=skip")
+
+
 def test_broken_pictures_can_be_skipped(damaged, caplog, pixels):
     root, names = damaged
     source = open_source(f"{root}?on_error=skip")

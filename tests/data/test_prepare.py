@@ -65,6 +65,13 @@ def test_a_broken_off_run_goes_on_and_ends_the_same(folder, tmp_path, monkeypatc
     assert len(calls) == 4  # finished: nothing to do
 
 
+def test_what_was_only_begun_may_be_begun_again(folder, tmp_path):
+    """So that a source that broke off at a bad picture can be given with on_error=skip."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "unfinished.json").write_text('{"source": "another"}')
+    assert len(open_source(str(prepare(str(folder), tmp_path / "out", size=4)))) == 50
+
+
 def test_other_data_are_not_overwritten(folder, tmp_path):
     prepare(str(folder), tmp_path / "out", size=4)
     with pytest.raises(GanxError, match="holds other data"):

@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 
 import ganx
 from ganx.training import default_config, load_config
-from ganx.training.config import flat_keys, override
+from ganx.training.config import check_ranges, flat_keys, override
 
 FILE = """
 from ganx.training import default_config
@@ -70,6 +70,30 @@ def test_bad_files_are_one_line(tmp_path, body, words):
     with pytest.raises(ganx.GanxError, match=words) as info:
         load_config(path)
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("keep", 0, "config.keep is 0; it is a number from 1 up"),
+        ("steps_per_call", 0, "from 1 up"),
+        ("samples", 0, "from 1 up"),
+        ("steps", -4, "from 1 up"),
+        ("d_steps", 0, "config.d_steps is 0"),
+        ("batch", 0, "config.batch is 0"),
+        ("r1.every", 0, "config.r1.every is 0"),
+        ("r1.gamma", -1.0, "config.r1.gamma is -1.0; it is a number from 0 up"),
+        ("log_every", -1, "from 0 up"),
+        ("g.lr", -1.0, "a learning rate is above 0"),
+        ("d.lr", float("nan"), "a learning rate is above 0"),
+    ],
+)
+def test_numbers_that_no_run_has_are_refused(name, value, words):
+    config = default_config()
+    check_ranges(config)
+    config.update_from_flattened_dict({name: value})
+    with pytest.raises(ganx.GanxError, match=words):
+        check_ranges(config)
 
 
 def test_missing_file(tmp_path):

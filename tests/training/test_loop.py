@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,8 +108,8 @@ def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_last_good_check
     tiny.steps = 4
     tiny.loss = "wasserstein"
     train(tiny, tmp_path, mesh)
-    (tmp_path / "config.json").unlink()
     tiny.steps = 8
+    rate = tiny.g.lr
     tiny.d.lr = tiny.g.lr = 1e30
     with pytest.raises(Diverged) as info:
         train(tiny, tmp_path, mesh)
@@ -120,6 +121,57 @@ def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_last_good_check
     assert f"the checkpoint of step {saved} is kept" in str(info.value)
     gan = ganx.load(tmp_path)
     assert np.isfinite(gan(gan.latents(jax.random.key(0), 2))).all()
+    tiny.steps = saved + 1
+    tiny.d.lr = tiny.g.lr = rate  # what the line says to try may be tried in the same folder
+    assert train(tiny, tmp_path, mesh).finished
+
+
+def test_running_out_of_memory_is_one_line(tiny, tmp_path, mesh, monkeypatch):
+    def step(self, state, step, count):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 48784482496 bytes.\nstack")
+
+    monkeypatch.setattr(loop.Program, "__call__", step)
+    with pytest.raises(ganx.GanxError, match=r"not enough memory \(.*48784482496.*--config.batch") as info:
+        train(tiny, tmp_path, mesh)
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(("rate", "warned"), [(1.0, True), (1e30, False)])
+def test_what_is_compiled_says_so_first_and_a_long_run_on_cpu_is_warned_of(
+    tiny, tmp_path, mesh, monkeypatch, rate, warned
+):
+    told = []
+    monkeypatch.setattr(loop, "say", told.append)
+    monkeypatch.setattr(loop, "_CPU_FLOPS", rate)
+    tiny.steps = 1
+    train(tiny, tmp_path, mesh)
+    beginnings = [line.split()[0] for line in told]
+    order = ["training", "data:", "compiling", *(["warning:"] if warned else []), "compiled"]
+    assert beginnings[: len(order)] == order
+    assert "1 steps take about" in told[2]
+
+
+def test_a_run_that_another_version_wrote_is_refused(tiny, tmp_path, mesh, monkeypatch):
+    monkeypatch.setattr(loop._Running, "until", lambda self, end, state, step: (state, step))  # beginning is enough
+    train(tiny, tmp_path, mesh)
+    manifest = json.loads((tmp_path / "ganx.json").read_text())
+    (tmp_path / "ganx.json").write_text(json.dumps({**manifest, "format": 99}))
+    with pytest.raises(ganx.GanxError, match="checkpoint format 99"):
+        train(tiny, tmp_path, mesh)
+
+
+def test_a_damaged_checkpoint_is_one_line_that_says_where_to_go_on(tiny, tmp_path, mesh):
+    tiny.steps, tiny.checkpoint_every = 2, 1
+    train(tiny, tmp_path, mesh)
+    tiny.steps = 3
+    for step, mend in ((2, "delete 2 there to go on from step 1"), (1, "start again elsewhere")):
+        for path in (tmp_path / "checkpoints" / str(step) / "state").rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"")
+        with pytest.raises(ganx.GanxError, match=f"the checkpoint of step {step} .* is damaged .*{mend}") as info:
+            train(tiny, tmp_path, mesh)
+        assert "\n" not in str(info.value)
+        shutil.rmtree(tmp_path / "checkpoints" / str(step))
 
 
 def test_a_failing_save_is_one_line_and_leaves_the_checkpoint_before(tiny, tmp_path):
@@ -171,6 +223,7 @@ def get_config():
     [
         ({"batch": 16}, "holds a run with batch=8"),
         ({"loss": "hinge"}, "holds a run with loss=non_saturating"),
+        ({"batch": 16, "model": {"family": "mlp"}}, "holds a run with model.family=dcgan, this one has mlp"),
     ],
 )
 def test_another_configuration_in_the_same_folder_is_refused(tiny, tmp_path, mesh, monkeypatch, change, words):
@@ -192,6 +245,9 @@ def test_another_configuration_in_the_same_folder_is_refused(tiny, tmp_path, mes
         ({"model": {"family": "dcgn"}}, "did you mean 'dcgan'"),
         ({"model": {"generator": {"widht": 4}}}, "did you mean 'width'"),
         ({"model": {"discriminator": {"norm": 1}}}, "of type bool"),
+        ({"model": {"generator": {"width": -3}}}, "width is -3; it is a number from 1 up"),
+        ({"model": {"generator": {"width": 0}}}, "width is 0; it is a number from 1 up"),
+        ({"model": {"generator": {"prior": "abc"}}}, "no dcgan generator prior named 'abc'"),
     ],
 )
 def test_bad_configurations_are_one_line(tiny, tmp_path, mesh, change, words):
