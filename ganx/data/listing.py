@@ -122,14 +122,18 @@ class ListedReader:
     def _shape(self, fixed: bool, channels: int | None) -> tuple[int, int, int]:
         """Shape of the first picture, once up to `_PROBES` others have been seen to agree with it."""
         shapes: dict[tuple[int, ...], int] = {}
-        broken: DecodeError | None = None
+        broken: list[DecodeError] = []
         for index in _spread(len(self), _PROBES):
             try:
                 shapes.setdefault(measure(self._read(self._listing.files[index]), self.name(index)), index)
             except DecodeError as error:
-                broken = broken or error
+                broken.append(error)
+        if len(broken) > 1 and not shapes:
+            raise GanxError(
+                f"none of {len(broken)} pictures of {self._where} can be decoded; {self.name(0)} is the first"
+            )
         if not shapes:
-            raise broken or GanxError(f"no pictures in {self._where}")
+            raise broken[0] if broken else GanxError(f"no pictures in {self._where}")
         (height, width, grey), *_ = shapes
         for (h, w, c), index in shapes.items():
             if (h, w) != (height, width) and not fixed:

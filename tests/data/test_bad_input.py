@@ -131,6 +131,12 @@ def test_what_is_no_picture_is_said_to_be_none(tmp_path):
     refuses(lambda: open_source(str(tmp_path)), r"a\.png: it is no picture of a known kind; .*\?on_error=skip")
 
 
+def test_skipping_is_not_advised_where_nothing_would_be_left(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(b"nothing of the kind")
+    refuses(lambda: open_source(f"{tmp_path}?on_error=skip"), r"none of 2 pictures of .* can be decoded; .*a\.png is")
+
+
 def test_broken_pictures_can_be_skipped(damaged, caplog, pixels):
     root, names = damaged
     source = open_source(f"{root}?on_error=skip")
