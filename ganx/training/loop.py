@@ -71,7 +71,8 @@ def train(config: ConfigDict, workdir: epath.PathLike, mesh: Mesh | None = None)
     _claim(workdir, config)
     first = jax.process_index() == 0
     with Checkpoints(workdir, config.keep) as checkpoints, StopSignal() as stop:
-        state = _start(spans[0].method, config, mesh, checkpoints)
+        with _in_memory():
+            state = _start(spans[0].method, config, mesh, checkpoints)
         start = int(state.step)
         journal = Journal(workdir, writes=first)
         progress = Progress(start, config.steps, spans[0].method.images, shows=first)
