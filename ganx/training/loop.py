@@ -19,10 +19,11 @@ from ganx.data import Feed, Source, SourceSpec, open_feed, open_source
 from ganx.errors import GanxError, one_line
 from ganx.models import module_fields
 from ganx.models.initialise import initialise
-from ganx.store import MANIFEST, Manifest, absolute, find, read_manifest, writable_folder
+from ganx.store import Manifest, absolute, find
 from ganx.training import growing
 from ganx.training.adversarial import adversarial
 from ganx.training.checkpoints import Checkpoints
+from ganx.training.claim import claim
 from ganx.training.config import check_ranges
 from ganx.training.logs import Journal, LateMetrics, Progress, duration, say
 from ganx.training.mesh import make_mesh, replicate, replicated
@@ -31,12 +32,6 @@ from ganx.training.program import Program
 from ganx.training.samples import Sampler
 from ganx.training.stopping import StopSignal
 
-_MAY_CHANGE = (
-    *("steps", "steps_per_call", "log_every", "sample_every", "samples", "checkpoint_every", "keep"),
-    *("score.every", "score.images", "score.net"),
-    *("g.lr", "d.lr", "r1.gamma"),  # what is told to try where a run broke down
-)
-_FIRST_TOLD = ("method", "model.family")  # of what differs, for the rest follows from them
 _CPU_FLOPS = 5e10  # a laptop core's float32 rate, for the warning below only
 
 
@@ -68,7 +63,7 @@ def train(config: ConfigDict, workdir: epath.PathLike, mesh: Mesh | None = None)
     workdir, mesh = absolute(workdir), make_mesh() if mesh is None else mesh
     source = open_source(config.data.source)
     spans = _spans(config, source.spec, mesh)
-    _claim(workdir, config)
+    claim(workdir, config)
     first = jax.process_index() == 0
     with Checkpoints(workdir, config.keep) as checkpoints, StopSignal() as stop:
         with _in_memory():
@@ -249,30 +244,6 @@ def _start(method: Method, config: ConfigDict, mesh: Mesh, checkpoints: Checkpoi
     if jax.process_index() == 0:
         say(f"going on from step {checkpoints.latest}")
     return state
-
-
-def _claim(workdir: epath.Path, config: ConfigDict) -> None:
-    """Sees to it that the folder can be this run's: writable, and of the same configuration if it holds a run."""
-    writable_folder(workdir)
-    if (workdir / MANIFEST).exists():
-        read_manifest(workdir)  # refuses what another version wrote
-    path, now = workdir / "config.json", json.loads(config.to_json_best_effort())
-    if path.exists():
-        before = json.loads(path.read_text())
-        for name in sorted({**_flat(before), **_flat(now)}, key=lambda name: (name not in _FIRST_TOLD, name)):
-            old, new = _flat(before).get(name), _flat(now).get(name)
-            if old != new and name not in _MAY_CHANGE:
-                raise GanxError(
-                    f"{workdir} holds a run with {name}={old}, this one has {new}; "
-                    "choose another --workdir, or the same value to go on"
-                )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _begin(session: _Session, feed: Feed, method: Method, state: Any, start: int) -> None:
