@@ -191,7 +191,7 @@ class Gan:
 
 def _edited(stage: str, edit: Edit, features: jax.Array) -> jax.Array:
     if not callable(edit):
-        raise GanxError(f"the edit at {stage!r} is a {type(edit).__name__}; give a function of the features")
+        raise GanxError(f"the edit at {stage!r} is {edit!r:.40}; give a function of the features")
     edited = edit(features)
     if jnp.shape(edited) != features.shape:
         shapes = f"{list(features.shape)} into {list(jnp.shape(edited))}"

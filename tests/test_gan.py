@@ -132,7 +132,7 @@ def test_save_and_load_give_the_same_gan(gan, z, tmp_path):
         (lambda gan, z: gan(z, colour=1), "does not take colour"),
         (lambda gan, z: gan([1, 2]), "latents have shape [2]"),
         (lambda gan, z: gan.until("s99", z), "no stage named 's99'"),
-        (lambda gan, z: gan(z, edits={gan.stages[0]: 5}), "is a int; give a function"),
+        (lambda gan, z: gan(z, edits={gan.stages[0]: 5}), "is 5; give a function"),
         (lambda gan, z: gan(z, edits={gan.stages[0]: lambda x: x[:2]}), "it has to keep their shape"),
         (lambda gan, z: gan(z, edits={"nowhere": lambda x: x}), "choose from: "),
         (lambda gan, z: gan.until(gan.stages[0], z, edits={gan.stages[1]: lambda x: x}), "would never run"),

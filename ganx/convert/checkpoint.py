@@ -14,7 +14,7 @@ from ganx.convert import origin as origins
 from ganx.convert.keymap import Network, Plan, Row, Source, check, fill, is_under, rows
 from ganx.convert.layouts import ignored, layouts
 from ganx.convert.origin import Origin
-from ganx.convert.read import MALFORMED, read_source
+from ganx.convert.read import MALFORMED, in_brief, read_source
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
 from ganx.models import make_gan
@@ -72,9 +72,8 @@ def import_checkpoint(
         return _import(source, critic, family)
     except GanxError as error:
         raise GanxError(f"{path}: {error}") from error
-    except MALFORMED as error:
-        detail = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-        raise GanxError(f"{path}: its tensors or their facts make no network ({detail})") from error
+    except MALFORMED as error:  # shapes that no layer has are found where layers are built, by whatever builds them
+        raise GanxError(f"{path}: its tensors or their facts make no network ({in_brief(error)})") from error
 
 
 def summary_table(imported: Imported) -> str:

@@ -65,14 +65,18 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     except GanxError as error:
         raise GanxError(f"{path}: {error}") from error
     except MALFORMED as error:
-        detail = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-        raise GanxError(f"{path}: damaged or cut short ({detail}); download it again") from error
+        raise GanxError(f"{path}: damaged or cut short ({in_brief(error)}); download it again") from error
     if not source.tensors:
         raise GanxError(f"{path}: it holds no tensors")
     for name in source.tensors:
         if not name.isprintable():  # names are shown, and a terminal obeys what it is shown
             raise GanxError(f"{path}: refused: a tensor is named {name[:80]!r}")
     return source
+
+
+def in_brief(error: BaseException) -> str:
+    """The kind of an exception and the beginning of its message, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:120]
 
 
 def read_tensors(path: str | os.PathLike[str]) -> Mapping[str, np.ndarray]:

@@ -6,16 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 from etils import epath
 from ml_collections import ConfigDict
 
 from ganx.errors import GanxError
 from ganx.store import MANIFEST, read_manifest, writable_folder
+from ganx.training.logs import say
 
+_TUNED = ("g.lr", "d.lr", "r1.gamma")  # what is told to try where a run broke down
 _MAY_CHANGE = (
     *("steps", "steps_per_call", "log_every", "sample_every", "samples", "checkpoint_every", "keep"),
     *("score.every", "score.images", "score.net"),
-    *("g.lr", "d.lr", "r1.gamma"),  # what is told to try where a run broke down
+    *_TUNED,
 )
 _FIRST_TOLD = ("method", "model.family")  # of what differs, for the rest follows from them
 
@@ -23,17 +26,21 @@ _FIRST_TOLD = ("method", "model.family")  # of what differs, for the rest follow
 def claim(workdir: epath.Path, config: ConfigDict) -> None:
     """Sees to it that the folder can be this run's: writable, and of the same configuration if it holds a run.
 
+    Says what of the training has changed since, where it may.
+
     Raises:
-      GanxError: it is not.
+      GanxError: it cannot.
     """
     writable_folder(workdir)
     if (workdir / MANIFEST).exists():
         read_manifest(workdir)  # refuses what another version wrote
     path, now = workdir / "config.json", json.loads(config.to_json_best_effort())
     if path.exists():
-        before = json.loads(path.read_text())
-        for name in sorted({**_flat(before), **_flat(now)}, key=lambda name: (name not in _FIRST_TOLD, name)):
-            old, new = _flat(before).get(name), _flat(now).get(name)
+        before, after = _flat(json.loads(path.read_text())), _flat(now)
+        for name in sorted({**before, **after}, key=lambda name: (name not in _FIRST_TOLD, name)):
+            old, new = before.get(name), after.get(name)
+            if old != new and name in _TUNED and jax.process_index() == 0:
+                say(f"{name} was {old} in this folder's run and is {new} from here on")
             if old != new and name not in _MAY_CHANGE:
                 raise GanxError(
                     f"{workdir} holds a run with {name}={old}, this one has {new}; "

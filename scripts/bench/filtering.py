@@ -120,7 +120,7 @@ def strided_row(layer: tuple[int, int, int, int], repeats: int) -> tuple[str, ..
 def cells(
     ours: dict[str, Callable[..., Any]],
     used: dict[str, bool],
-    arrays: tuple[Any, Any, Any],
+    data: tuple[Any, Any, Any],
     stride: int,
     pads: Any,
     repeats: int,
@@ -128,7 +128,7 @@ def cells(
     """Each operation's ratio to XLA's convolution and the latter's time."""
     from ganx.models import correlate
 
-    x, y, kernel = arrays
+    x, y, kernel = data
     static = {"stride": stride, "pads": pads, "size": x.shape[1:3], "window": kernel.shape[:2]}
     theirs = {
         "forward": (correlate._correlate, (x, kernel)),
@@ -198,15 +198,16 @@ def main() -> None:
     args.batch, args.resolution, args.full = BATCH, 64, False
     harness.prepare(args)
     print(f"{harness.environment(args)}\n\nbatch {BATCH}\n", flush=True)
-    rows = [layer_row(layer, args.repeats) for layer in LAYERS]
-    print(harness.table(("layer", "forward", "in x", "in kernel"), rows, args.markdown) + "\n", flush=True)
-    rows = [strided_row(layer, args.repeats) for layer in STRIDED]
-    print(harness.table(("3 x 3, stride 2", "forward", "in x", "in kernel"), rows, args.markdown) + "\n", flush=True)
-    rows = [pointwise_row(layer, args.repeats) for layer in POINTWISE]
-    header = ("1 x 1, gradient in the kernel", "as a product", "convolution ms")
-    print(harness.table(header, rows, args.markdown) + "\n", flush=True)
-    rows = [colour_row(layer, args.repeats) for layer in COLOURS]
-    print(harness.table(("forward", "as four channels", "as three, ms"), rows, args.markdown) + "\n", flush=True)
+    three = ("forward", "in x", "in kernel")
+    tables: tuple[tuple[tuple[str, ...], Callable[..., tuple[str, ...]], tuple[Any, ...]], ...] = (
+        (("layer", *three), layer_row, LAYERS),
+        (("3 x 3, stride 2", *three), strided_row, STRIDED),
+        (("1 x 1, gradient in the kernel", "as a product", "convolution ms"), pointwise_row, POINTWISE),
+        (("forward", "as four channels", "as three, ms"), colour_row, COLOURS),
+    )
+    for header, row, layers in tables:
+        rows = [row(layer, args.repeats) for layer in layers]
+        print(harness.table(header, rows, args.markdown) + "\n", flush=True)
     steps = [step_row(case, args) for case in train_step.CASES if args.only in case.name]
     header = ("step", "with, ms", "without, ms", "without/with", "compile s with", "compile s without")
     print(harness.table(header, steps, args.markdown))

@@ -122,6 +122,7 @@ def test_nvlabs_facts_tell_what_shapes_do_not(ada_file):
     [
         ({"G_ema.synthesis.b8.conv0.resample_filter": np.ones((4, 4), np.float32)}, {}, "another filter"),
         ({}, {"G_ema.mapping.fc0.activation": "relu"}, "activation 'relu'"),
+        ({}, {"G_ema.synthesis.b8.conv0.activation": "relu"}, "activation 'relu'"),
         ({"G_ema.synthesis.b32.torgb.weight": np.zeros((96, 32, 1, 1), np.float32)}, {}, "96 channels"),
         ({"G_ema.synthesis.b8.conv0.weight": np.zeros((64, 64), np.float32)}, {}, "no StyleGAN2's"),
         ({"G_ema.synthesis.b8.conv0.weight": None}, {}, "odd number of layers"),

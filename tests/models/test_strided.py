@@ -72,6 +72,27 @@ def test_few_channels_other_strides_and_other_windows_are_left_alone(operation):
     assert not strided.serves(operation, 2, (4, 4), (33, 33), 256, 512)
 
 
+def test_a_batch_over_eight_devices_stays_where_it_is():
+    """Only the gradient in the kernel is a sum over samples; nothing needs those of another device."""
+    x, k, y = arrays((16, 9, 9, 8), (3, 3, 8, 8), (16, 4, 4, 8))
+    pads, mesh = ((0, 0), (0, 0)), jax.make_mesh((8,), ("data",))
+    split = jax.NamedSharding(mesh, jax.P("data"))
+    whole = jax.NamedSharding(mesh, jax.P())
+    forms = {
+        "forward": (lambda x, k: strided.forward(x, k, pads), (x, k), (split, whole), split, 0),
+        "in_x": (lambda y, k: strided.in_x(y, k, pads, (9, 9)), (y, k), (split, whole), split, 0),
+        "in_kernel": (lambda x, y: strided.in_kernel(x, y, pads, (3, 3)), (x, y), (split, split), whole, 1),
+    }
+    for name, (form, args, places, out, sums) in forms.items():
+        program = jax.jit(form, in_shardings=places, out_shardings=out).lower(*args).compile()
+        text = program.as_text()
+        moved = sum(text.count(f" {kind}(") for kind in ("all-gather", "all-to-all", "collective-permute"))
+        assert moved == 0, name
+        assert (text.count(" all-reduce(") > 0) is bool(sums), name
+        placed = (jax.device_put(a, place) for a, place in zip(args, places, strict=True))
+        assert close(np.asarray(program(*placed)), form(*args))
+
+
 def test_half_precision_is_left_alone():
     x, k = (a.astype(jnp.bfloat16) for a in arrays((1, 9, 9, 256), (3, 3, 256, 256)))
     text = jax.jit(lambda x, k: correlate(x, k, 2, ((0, 0), (0, 0)))).lower(x, k).as_text()

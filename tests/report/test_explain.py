@@ -26,6 +26,18 @@ def vain():
 
 
 @pytest.mark.usefixtures("vain")
+def test_a_lens_without_anything_to_show_is_said_to_have_none(tmp_path):
+    lens.register("blind", 2, "Unseen")(lambda gan, inquiry: None)
+    told = []
+    try:
+        gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 4}, jax.random.key(0))
+        explain(gan, tmp_path, only=["vain", "blind"], progress=told.append)
+    finally:
+        del lens._lenses["blind"]
+    assert told == ["In vain", "Unseen", "Unseen: nothing to show of this GAN"]
+
+
+@pytest.mark.usefixtures("vain")
 def test_a_measure_that_means_nothing_is_shown_as_such(tmp_path):
     gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 4}, jax.random.key(0))
     explain(gan, tmp_path, only=["vain"])

@@ -104,7 +104,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(tiny, tmp_path, mesh):
     assert train(tiny, tmp_path, mesh).step == run.step + 1
 
 
-def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tiny, tmp_path, mesh):
+def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tiny, tmp_path, mesh, capsys):
     tiny.steps = 4
     tiny.loss = "wasserstein"
     train(tiny, tmp_path, mesh)
@@ -123,7 +123,9 @@ def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_last_good_check
     assert np.isfinite(gan(gan.latents(jax.random.key(0), 2))).all()
     tiny.steps = saved + 1
     tiny.d.lr = tiny.g.lr = rate  # what the line says to try may be tried in the same folder
+    capsys.readouterr()
     assert train(tiny, tmp_path, mesh).finished
+    assert f"g.lr was 1e+30 in this folder's run and is {rate} from here on" in capsys.readouterr().err
 
 
 def test_running_out_of_memory_is_one_line(tiny, tmp_path, mesh, monkeypatch):
@@ -245,6 +247,7 @@ def test_another_configuration_in_the_same_folder_is_refused(tiny, tmp_path, mes
         ({"model": {"family": "dcgn"}}, "did you mean 'dcgan'"),
         ({"model": {"generator": {"widht": 4}}}, "did you mean 'width'"),
         ({"model": {"discriminator": {"norm": 1}}}, "of type bool"),
+        ({"data": {"source": "world:faces?size=28"}}, r"from 8 up, not 28; \?size=N resizes a source"),
         ({"model": {"generator": {"width": -3}}}, "width is -3; it is a number from 1 up"),
         ({"model": {"generator": {"width": 0}}}, "width is 0; it is a number from 1 up"),
         ({"model": {"generator": {"prior": "abc"}}}, "no dcgan generator prior named 'abc'"),
