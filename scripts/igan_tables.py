@@ -19,16 +19,15 @@ import numpy as np
 
 import ganx
 from ganx.data import open_source
-from ganx.data.worlds import PictureWorld
-from ganx.data.worlds.faces import Faces
 from ganx.igan.controls import random_labels
 from ganx.igan.evaluate import Scores, evaluate, score_all
 from ganx.igan.files import Concepts, open_concepts
 from ganx.igan.identity import face_collage, face_swap
 from ganx.igan.matched import CARRIED, concepts_of
-from ganx.igan.truth import world_of
+from ganx.igan.truth import FaceParts, parts_of
 from ganx.metrics.evaluate import evaluate as compare
 from ganx.readers import attribute_reader
+from ganx.segment import Segmenter
 
 Row = tuple[str, list[float]]
 
@@ -44,8 +43,11 @@ def main() -> None:
     parser.add_argument(
         "--carried", type=float, default=CARRIED, help="of a donor's part, at least, on the pairs for matching"
     )
+    parser.add_argument(
+        "--segmenter", default="", help="names the parts; by default the world that the GAN learned from"
+    )
     args = parser.parse_args()
-    measure = Measure(args.parts, args.pairs, args.count, args.seed, args.carried)
+    measure = Measure(args.parts, args.pairs, args.count, args.seed, args.carried, args.segmenter)
     after = [measure.row(path, *open_concepts(path)) for path in args.runs]
     rows = [*measure.controls(args.before, open_concepts(args.runs[0])[1]), *after]
     if len(after) > 1:
@@ -57,49 +59,47 @@ def main() -> None:
 class Measure:
     """What every grouping is put through."""
 
-    def __init__(self, parts: Sequence[str], pairs: int, count: int, seed: int, carried: float) -> None:
+    def __init__(self, parts: Sequence[str], pairs: int, count: int, seed: int, carried: float, segmenter: str) -> None:
         self.parts, self.pairs, self.count, self.key = tuple(parts), pairs, count, jax.random.key(seed)
-        self.carried = carried
+        self.carried, self.segmenter = carried, segmenter
 
     def row(self, name: str, gan: ganx.Gan, concepts: Concepts | None) -> Row:
         """A GAN with its own groups."""
         if concepts is None:
             raise SystemExit(f"{name} has no groups of its own; give runs of configs/igan")
-        world, labels = known_world(name, gan), jnp.asarray(concepts.labels)
+        known, labels = self._known(name, gan), jnp.asarray(concepts.labels)
         scores = evaluate(
-            gan, concepts.cut, labels, concepts.groups, world, self.key, self.pairs, self.parts, self.carried
+            gan, concepts.cut, labels, concepts.groups, known, self.key, self.pairs, self.parts, self.carried
         )
         print(f"{name}: " + ", ".join(f"{part} {score.groups}" for part, score in scores.parts.items()), flush=True)
-        return name, self._numbers(scores, self._distance(gan), self._faces(gan, concepts, world))
+        return name, self._numbers(scores, self._distance(gan), self._faces(gan, concepts, known))
 
     def controls(self, path: str, concepts: Concepts | None) -> Iterable[Row]:
         """The GAN as it was: groups by the mixture, random ones of the same sizes, and collaging with true masks."""
         assert concepts is not None
         gan = ganx.load(path)
         found = concepts_of(gan, None, concepts.cut, concepts.groups, jax.random.key(1))
-        scores = score_all(
-            gan, {"mixture": found}, known_world(path, gan), self.key, self.pairs, self.parts, self.carried
-        )
-        distance, world = self._distance(gan), known_world(path, gan)
+        known, distance = self._known(path, gan), self._distance(gan)
+        scores = score_all(gan, {"mixture": found}, known, self.key, self.pairs, self.parts, self.carried)
         shuffled = random_labels(jax.random.fold_in(self.key, 1), jnp.asarray(found.labels))
         whole = {
-            "mixture": self._faces(gan, found, world),
-            "random groups": self._faces(gan, dataclasses.replace(found, labels=np.asarray(shuffled)), world),
-            "collaging": self._faces(gan, found, world, collage=True),
+            "mixture": self._faces(gan, found, known),
+            "random groups": self._faces(gan, dataclasses.replace(found, labels=np.asarray(shuffled)), known),
+            "collaging": self._faces(gan, found, known, collage=True),
         }
         for name, each in scores.items():
             yield f"before, {name}", self._numbers(each, distance, whole[name])
 
-    def _faces(self, gan: ganx.Gan, concepts: Concepts, world: PictureWorld, collage: bool = False) -> list[float]:
-        """Whole-face swaps, judged by a recogniser (table 3); NaN where there are no faces."""
-        if not isinstance(world, Faces):
+    def _faces(self, gan: ganx.Gan, concepts: Concepts, known: Segmenter, collage: bool = False) -> list[float]:
+        """Whole-face swaps, judged by a recogniser (table 3); NaN where there is no recogniser for them."""
+        if not isinstance(known, FaceParts):
             return [np.nan] * 2
         embed = jax.jit(attribute_reader("faces", gan.spec.resolution).identity)
         labels, cut = jnp.asarray(concepts.labels), concepts.cut
         if collage:
-            found = face_collage(gan, cut, world, self.key, embed, self.pairs)
+            found = face_collage(gan, cut, known, self.key, embed, self.pairs)
         else:
-            found = face_swap(gan, cut, labels, concepts.groups, world, self.key, embed, self.pairs)
+            found = face_swap(gan, cut, labels, concepts.groups, known, self.key, embed, self.pairs)
         return [found.accepted, found.nearer]
 
     def _numbers(self, scores: Scores, distance: float, faces: list[float]) -> list[float]:
@@ -115,18 +115,17 @@ class Measure:
         parts = [scores.parts[part] for part in self.parts]
         return whole + [value for each in parts for value in (each.ratio, each.transfer, each.choice)]
 
+    def _known(self, name: str, gan: ganx.Gan) -> Segmenter:
+        """What names the parts on every image."""
+        parts = parts_of(gan, segmenter=self.segmenter)
+        if parts is None:
+            raise SystemExit(f"{name} did not learn from a world, which knows its parts; name them with --segmenter")
+        return parts
+
     def _distance(self, gan: ganx.Gan) -> float:
         real = open_source(gan.spec.data)
         found = compare(real, gan, ("fid",), net="faces", count=self.count, real_count=self.count, keep=False)
         return found.scores[0].value
-
-
-def known_world(name: str, gan: ganx.Gan) -> PictureWorld:
-    """The world whose parts are known on every image."""
-    world = world_of(gan)
-    if world is None:
-        raise SystemExit(f"{name} did not learn from a world, so that the truth about its parts is not known")
-    return world
 
 
 def table(rows: Iterable[Row], parts: Sequence[str]) -> str:

@@ -102,3 +102,32 @@ def test_labels_and_segmenters_are_found_by_name():
         open_segmenter("world:gaussians")
     with pytest.raises(GanxError, match="no segmenter"):
         open_segmenter("nothing")
+
+
+def test_boxes_label_what_is_inside_them():
+    boxes = open_segmenter("boxes:mouth=0.5,0.25,1,0.75&low=0.75,0,1,1")
+    assert (boxes.names, isinstance(boxes, Segmenter)) == (("none", "mouth", "low"), True)
+    labels = np.asarray(jax.jit(lambda s, x: s(x))(boxes, jnp.zeros((2, 4, 4, 3))))
+    mouth = [[0] * 4, [0] * 4, [0, 1, 1, 0], [0, 1, 1, 0]]
+    np.testing.assert_array_equal(labels, np.array([[mouth, [*[[0] * 4] * 3, [2] * 4]]] * 2))
+    np.testing.assert_array_equal(membership(labels, 2), np.array([[[i == 3] * 4 for i in range(4)]] * 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("boxes:", "is no box"),
+        ("boxes:mouth", "is no box"),
+        ("boxes:mouth=0,0,1", "is no box"),
+        ("boxes:mouth=0,0,one,1", "is no box"),
+        ("boxes:mouth=0.5,0,0.5,1", "no inside"),
+        ("boxes:mouth=0,0,1,1.5", "leaves the picture"),
+        ("boxes:mouth=0,0,nan,1", "no inside"),
+        ("boxes:=0,0,1,1", "a name of its own"),
+        ("boxes:a=0,0,1,1&a=0,0,1,1", "a name of its own"),
+        ("boxes:none=0,0,1,1", "a name of its own"),
+    ],
+)
+def test_boxes_that_are_none_are_one_line(name, message):
+    with pytest.raises(GanxError, match=message):
+        open_segmenter(name)

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ganx.convert.upernet import load_upernet
 from ganx.dissection import actions, figures, groups
 from ganx.dissection.ace import optimize_ace
 from ganx.dissection.book import Book
@@ -111,8 +110,6 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
 
 def choose_segmenter(gan: Gan, name: str) -> Segmenter:
     """By name, or what fits the data that the GAN was trained on."""
-    if name.startswith("upernet:"):
-        return load_upernet(name.removeprefix("upernet:"))
     name = name or gan.spec.data
     if not name:
         raise GanxError("nothing is known of this GAN's data; give --segmenter, such as upernet:FOLDER")

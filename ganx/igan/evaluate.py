@@ -1,4 +1,4 @@
-"""Tables 2 and 4 without people: how well groups of filters stand for the parts of a world (paper, Experiments).
+"""Tables 2 and 4 without people: how well groups of filters stand for parts of the image (paper, Experiments).
 
 Groups are matched to parts on one half of the pairs, and measured on the other half.
 """
@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganx.data.worlds import PictureWorld
 from ganx.gan import Gan
 from ganx.igan import locality as local
 from ganx.igan.controls import random_labels
@@ -26,6 +25,7 @@ from ganx.igan.matched import CARRIED, match
 from ganx.igan.pairs import Pairs, collaged, draw_pairs, swapped
 from ganx.igan.similarity import exclusivity, own_parts, purity, similarity
 from ganx.igan.truth import part_names
+from ganx.segment import Segmenter
 
 OTHERS = 3  # images that the donor must be told from (paper, table 2)
 
@@ -78,7 +78,7 @@ def evaluate(
     cut: Cut,
     labels: jax.Array | np.ndarray,
     groups: int,
-    world: PictureWorld,
+    segmenter: Segmenter,
     key: jax.Array,
     pairs: int = 128,
     parts: Sequence[str] = ("mouth", "eyes", "hair"),
@@ -90,16 +90,16 @@ def evaluate(
       gan, cut: where.
       labels: group of every filter, int32 `[m]`.
       groups: how many.
-      world: that the generator learned from.
+      segmenter: names the parts, see `parts_of`.
       key: decides the pairs; the same key gives every grouping of a generator the same ones, and may be used again.
       pairs: for matching, and as many again for measuring.
       parts: to be moved, by name.
       carried: how much of a donor's part its groups must bring along, see `Matching`; more spills more.
     """
-    labels, names = jnp.asarray(labels, jnp.int32), part_names(world)
+    labels, names = jnp.asarray(labels, jnp.int32), part_names(segmenter)
     match_key, fresh_key = jax.random.split(jax.random.clone(key))
-    matching = match(gan, cut, labels, groups, world, match_key, pairs)
-    fresh = draw_pairs(gan, cut, world, fresh_key, pairs)
+    matching = match(gan, cut, labels, groups, segmenter, match_key, pairs)
+    fresh = draw_pairs(gan, cut, segmenter, fresh_key, pairs)
     found = {}
     for part in parts:
         chosen = matching.standing_for(part, carried)
@@ -110,11 +110,11 @@ def evaluate(
 
 
 def evaluate_collage(
-    gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, pairs: int, parts: Sequence[str]
+    gan: Gan, cut: Cut, segmenter: Segmenter, key: jax.Array, pairs: int, parts: Sequence[str]
 ) -> Scores:
     """Feature collaging (Suzuki et al. 2018) on the same pairs: it knows the masks, which groups do without."""
-    names = part_names(world)
-    fresh = draw_pairs(gan, cut, world, jax.random.split(jax.random.clone(key))[1], pairs)
+    names = part_names(segmenter)
+    fresh = draw_pairs(gan, cut, segmenter, jax.random.split(jax.random.clone(key))[1], pairs)
     found = {}
     for part in parts:
         after = collaged(gan, cut, fresh, fresh.both[:, names.index(part)])
@@ -125,7 +125,7 @@ def evaluate_collage(
 def score_all(
     gan: Gan,
     found: Mapping[str, Concepts],
-    world: PictureWorld,
+    segmenter: Segmenter,
     key: jax.Array,
     pairs: int = 128,
     parts: Sequence[str] = (),
@@ -135,19 +135,19 @@ def score_all(
 
     The controls are random groups of the sizes of the first grouping, and collaging, which knows the masks.
     """
-    first, parts = next(iter(found.values())), parts or _usual_parts(world)
+    first, parts = next(iter(found.values())), parts or _usual_parts(segmenter)
     shuffled = np.asarray(random_labels(jax.random.fold_in(key, 1), jnp.asarray(first.labels)))
     everything = {**found, "random groups": dataclasses.replace(first, labels=shuffled)}
     scores = {
-        name: evaluate(gan, each.cut, each.labels, each.groups, world, key, pairs, parts, carried)
+        name: evaluate(gan, each.cut, each.labels, each.groups, segmenter, key, pairs, parts, carried)
         for name, each in everything.items()
     }
-    return {**scores, "collaging": evaluate_collage(gan, first.cut, world, key, pairs, parts)}
+    return {**scores, "collaging": evaluate_collage(gan, first.cut, segmenter, key, pairs, parts)}
 
 
-def _usual_parts(world: PictureWorld) -> tuple[str, ...]:
+def _usual_parts(segmenter: Segmenter) -> tuple[str, ...]:
     """Those of the paper's tables where there are such parts, else the first few."""
-    names = part_names(world)
+    names = part_names(segmenter)
     return tuple(name for name in ("hair", "eyes", "mouth") if name in names) or names[:4]
 
 

@@ -14,9 +14,10 @@ from ganx.igan.evaluate import Scores, score_all
 from ganx.igan.files import Concepts, open_concepts
 from ganx.igan.matched import concepts_of, match_concepts
 from ganx.igan.swaps import swap_parts
-from ganx.igan.truth import part_names, world_of
+from ganx.igan.truth import part_names, parts_of
 from ganx.lens import Chart, Figure, ImageGrid, Inquiry, Section, Table, register
 from ganx.pictures import shrink
+from ganx.segment import Segmenter
 
 _COUNTS, _GROUPS, _SAMPLES, _SHOWN, _SIDE = (8, 16, 24), 16, 32, 4, 128
 _LEAD = (
@@ -52,8 +53,9 @@ def groups(gan: Gan, inquiry: Inquiry) -> Section | None:
     main = own or found.get(_GROUPS) or found[max(found)]
     figures = _pictures(gan, found, main, look_key)
     numbers: dict = {"stage": cut.stage, "share": draw.shares(main.labels, main.groups).tolist()}
-    if world_of(gan, inquiry.source) is not None:
-        more, scores = _truth(gan, main, inquiry, key)
+    parts = parts_of(gan, inquiry.source)
+    if parts is not None:
+        more, scores = _truth(gan, main, parts, inquiry, key)
         figures, numbers = (*figures, *more), {**numbers, "scores": scores}
     return Section(_LEAD, figures, numbers, {"labels": np.asarray(main.labels)})
 
@@ -78,12 +80,12 @@ def _pictures(gan: Gan, found: dict[int, Concepts], main: Concepts, key: jax.Arr
     )
 
 
-def _truth(gan: Gan, main: Concepts, inquiry: Inquiry, key: jax.Array) -> tuple[tuple[Figure, ...], dict]:
-    world = world_of(gan, inquiry.source)
-    assert world is not None
+def _truth(
+    gan: Gan, main: Concepts, parts: Segmenter, inquiry: Inquiry, key: jax.Array
+) -> tuple[tuple[Figure, ...], dict]:
     pair_key, match_key, score_key = jax.random.split(key, 3)
-    names, pairs = part_names(world), int(np.clip(min(2**21 // gan.spec.resolution**2, inquiry.samples // 8), 4, 64))
-    matching = match_concepts(gan, main, world, match_key, pairs)
+    names, pairs = part_names(parts), int(np.clip(min(2**21 // gan.spec.resolution**2, inquiry.samples // 8), 4, 64))
+    matching = match_concepts(gan, main, parts, match_key, pairs)
     wanted = [part for part in _PARTS if part in names or part == "face"] if "mouth" in names else list(names[:4])
     a, b = draw.pair(gan, main.cut, pair_key, _SHOWN)
     figures: list[Figure] = []
@@ -91,7 +93,7 @@ def _truth(gan: Gan, main: Concepts, inquiry: Inquiry, key: jax.Array) -> tuple[
         channels = edits.select(jnp.asarray(main.labels), matching.standing_for(part))
         rows = draw.swap_rows(swap_parts(gan, main.cut, a, b, channels))
         figures.append(ImageGrid(shrink(rows, _SIDE), f"Swapping {part}. {_SWAP}", columns=draw.SWAP_COLUMNS))
-    scores = score_all(gan, {"groups": main}, world, score_key, pairs)
+    scores = score_all(gan, {"groups": main}, parts, score_key, pairs)
     return (*figures, score_table(scores)), {name: _plain(found) for name, found in scores.items()}
 
 

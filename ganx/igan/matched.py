@@ -1,14 +1,14 @@
-"""Groups by the name of a part (ours): for a world, whose parts are known on every image, by what swaps do."""
+"""Groups by the name of a part (ours), where parts are known on every image: by what swaps do."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganx.data.worlds import PictureWorld
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
 from ganx.igan.controls import gan_partition
@@ -18,7 +18,8 @@ from ganx.igan.effects import by_spill, group_effects
 from ganx.igan.files import Concepts
 from ganx.igan.locality import transfer
 from ganx.igan.pairs import Pairs, draw_pairs, swapped
-from ganx.igan.truth import part_names, world_of
+from ganx.igan.truth import part_names, parts_of
+from ganx.segment import Segmenter
 
 WHOLE: dict[str, tuple[str, ...]] = {"face": ("skin", "brows", "eyes", "nose", "mouth", "glasses", "wrinkles")}
 """Names for several parts together."""
@@ -39,7 +40,7 @@ class Matching:
       gan, cut, labels: the grouping, int32 `[m]`.
       names: of the parts.
       pairs: images and donors.
-      energy: what each group does to each part, `[c, parts]`; see `Effects`.
+      energy: what each group does to each part, and last to what is no part, `[c, parts + 1]`; see `Effects`.
     """
 
     gan: Gan
@@ -58,8 +59,11 @@ class Matching:
 
         Returns:
           The strongest first; all that have an effect there if even they carry less; () if none has.
+
+        Raises:
+          GanxError: there is no such part.
         """
-        regions = [self.names.index(name) for name in WHOLE.get(part, (part,)) if name in self.names]
+        regions = members(part, self.names)
         order = by_spill(self.energy, regions)
         mask = self.pairs.both[:, jnp.array(regions, int)].any(1)
         chosen = order
@@ -76,35 +80,48 @@ _transfer = jax.jit(lambda pairs, after, mask: transfer(pairs.before, after, pai
 
 
 def match(
-    gan: Gan, cut: Cut, labels: jax.Array, groups: int, world: PictureWorld, key: jax.Array, pairs: int = 64
+    gan: Gan, cut: Cut, labels: jax.Array, groups: int, parts: Segmenter, key: jax.Array, pairs: int = 64
 ) -> Matching:
-    """Swaps every group alone on pairs of images of a world; the key may be used again."""
-    drawn = draw_pairs(gan, cut, world, jax.random.clone(key), pairs)
+    """Swaps every group alone on pairs of images whose parts a segmenter names; the key may be used again."""
+    drawn = draw_pairs(gan, cut, parts, jax.random.clone(key), pairs)
     labels = jnp.asarray(labels, jnp.int32)
-    energy = group_effects(gan, cut, drawn.a, drawn.b, drawn.masks, labels, groups).energy
-    return Matching(gan, cut, labels, part_names(world), drawn, energy)
+    everywhere = jnp.concatenate([drawn.masks, ~drawn.masks.any(1, keepdims=True)], 1)
+    energy = group_effects(gan, cut, drawn.a, drawn.b, everywhere, labels, groups).energy
+    return Matching(gan, cut, labels, part_names(parts), drawn, energy)
 
 
-def match_concepts(gan: Gan, concepts: Concepts, world: PictureWorld, key: jax.Array, pairs: int = 64) -> Matching:
+def match_concepts(gan: Gan, concepts: Concepts, parts: Segmenter, key: jax.Array, pairs: int = 64) -> Matching:
     """`match` for groups with their cut."""
-    return match(gan, concepts.cut, jnp.asarray(concepts.labels), concepts.groups, world, key, pairs)
+    return match(gan, concepts.cut, jnp.asarray(concepts.labels), concepts.groups, parts, key, pairs)
 
 
-def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array) -> tuple[int, ...]:
-    """The groups that stand for a part of the world that the generator learned from.
+def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array, segmenter: str = "") -> tuple[int, ...]:
+    """The groups that stand for a part, as a segmenter or the world that the generator learned from names it.
 
     Raises:
-      GanxError: no world, no such part, or one that no group changes.
+      GanxError: neither of them, no such part, or one that no group changes.
     """
-    world = world_of(gan)
-    if world is None:
-        raise GanxError("parts have names only where a GAN learned from a world; choose groups by number: --groups 3,5")
-    names = part_names(world)
-    if part not in names and part not in WHOLE:
-        raise unknown("part", part, [*names, *WHOLE])
-    found = match_concepts(gan, concepts, world, key).standing_for(part)
+    parts = parts_of(gan, segmenter=segmenter)
+    if parts is None:
+        raise GanxError(
+            "parts have names where a GAN learned from a world; give another's with --segmenter, such as "
+            "boxes:mouth=0.62,0.30,0.82,0.70 (TOP,LEFT,BOTTOM,RIGHT), or groups by number: --groups 3,5"
+        )
+    found = match_concepts(gan, concepts, parts, key).standing_for(part)
     if not found:
         raise GanxError(f"no group of {concepts.cut.stage!r} changes {part}; cut elsewhere with --stage")
+    return found
+
+
+def members(part: str, names: Sequence[str]) -> list[int]:
+    """Where among the names a part is, or those parts that one of `WHOLE` is made of.
+
+    Raises:
+      GanxError: there is no such part.
+    """
+    found = [i for i, name in enumerate(names) if name == part or (part not in names and name in WHOLE.get(part, ()))]
+    if not found:
+        raise unknown("part", part, [*names, *(whole for whole, of in WHOLE.items() if set(of) & set(names))])
     return found
 
 

@@ -1,4 +1,4 @@
-"""Pairs of generated images whose true parts are known."""
+"""Pairs of generated images whose parts are known."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import functools
 
 import jax
 
-from ganx.data.worlds import PictureWorld
 from ganx.gan import Activation, Gan
 from ganx.igan.cut import Cut
 from ganx.igan.edits import collage, mask_at, swap
 from ganx.igan.truth import grown, part_masks
+from ganx.segment import Segmenter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Pairs:
 jax.tree_util.register_dataclass(Pairs, ["a", "b", "before", "donor", "masks", "both"], [])
 
 
-@functools.partial(jax.jit, static_argnames=("cut", "world", "pairs", "grow"))
-def draw_pairs(gan: Gan, cut: Cut, world: PictureWorld, key: jax.Array, pairs: int, grow: int = 1) -> Pairs:
-    """Pairs of unrelated images with their true parts; `grow` pixels of tolerance around a part."""
+@functools.partial(jax.jit, static_argnames=("cut", "pairs", "grow"))
+def draw_pairs(gan: Gan, cut: Cut, parts: Segmenter, key: jax.Array, pairs: int, grow: int = 1) -> Pairs:
+    """Pairs of unrelated images with their parts; `grow` pixels of tolerance around a part."""
     act = cut.lower(gan, gan.latents(key, 2 * pairs), label=gan.labels(key, 2 * pairs))
     images = cut.upper(gan, act)
-    masks = part_masks(world, images)
+    masks = part_masks(parts, images)
     both = grown(masks[:pairs] | masks[pairs:], grow)
     return Pairs(act[:pairs], act[pairs:], images[:pairs], images[pairs:], masks[:pairs], both)
 

@@ -20,9 +20,10 @@ from ganx.igan.langevin import LangevinRule
 from ganx.igan.matched import concepts_of, groups_by_name, match_concepts
 from ganx.igan.smooth import smoothed
 from ganx.igan.swaps import Swapped, settle_swap, swap_parts
-from ganx.igan.truth import world_of
+from ganx.igan.truth import parts_of
 from ganx.numbers import to_json
 from ganx.pictures import enlarge, png, sheet
+from ganx.segment import Segmenter
 from ganx.store import writable_folder
 
 _SAMPLES, _SHOWN, _FILTERS = 32, 4, 4
@@ -42,13 +43,17 @@ class Wish:
     langevin: int = 0
     move: str | None = None
     erase: bool = False
+    segmenter: str = ""
 
 
 def show_groups(
-    path: str, out: str, counts: Sequence[int], stage: str, seed: int, score: bool = False
+    path: str, out: str, counts: Sequence[int], stage: str, seed: int, score: bool = False, segmenter: str = ""
 ) -> Iterator[str]:
     """Writes the pictures of `ganx groups`, and yields what to say about each grouping."""
     gan, own = open_concepts(path)
+    parts = parts_of(gan, segmenter=segmenter)
+    if score and parts is None:
+        raise GanxError("--score needs the parts of images, which a world knows; name others with --segmenter")
     folder = Path(str(writable_folder(out)))
     fit_key, look_key, match_key = jax.random.split(jax.random.key(seed), 3)
     found = {"trained": own} if own is not None else {}
@@ -63,21 +68,18 @@ def show_groups(
         layouts.append(draw.layout(images, middle))
         slug = name.replace(" ", "-")
         (folder / f"fields-{slug}.png").write_bytes(png(_large(_fields(images, middle, filters, concepts))))
-        numbers[name] = _numbers(gan, concepts, match_key)
+        numbers[name] = _numbers(gan, concepts, parts, match_key)
         yield _line(name, numbers[name])
     (folder / "layout.png").write_bytes(png(_large(np.stack(layouts)[None])))
     (folder / "groups.json").write_text(to_json(numbers))
-    if score:
-        yield from _scores(gan, found, folder, seed)
+    if score and parts is not None:
+        yield from _scores(gan, found, parts, folder, seed)
     yield f"{folder}: layout.png ({', '.join(found)}), fields-*.png, groups.json"
 
 
-def _scores(gan: Gan, found: dict[str, Concepts], folder: Path, seed: int) -> Iterator[str]:
+def _scores(gan: Gan, found: dict[str, Concepts], parts: Segmenter, folder: Path, seed: int) -> Iterator[str]:
     """Measures every grouping, and the controls, on the same pairs; writes `scores.json`."""
-    world = world_of(gan)
-    if world is None:
-        raise GanxError("--score needs the truth about parts, which only a GAN has that learned from a world")
-    scores = score_all(gan, found, world, jax.random.key(seed))
+    scores = score_all(gan, found, parts, jax.random.key(seed))
     (folder / "scores.json").write_text(to_json({k: dataclasses.asdict(v) for k, v in scores.items()}))
     for name, each in scores.items():
         for part, s in each.parts.items():
@@ -101,13 +103,12 @@ def _fields(images: np.ndarray, middle: np.ndarray, filters: np.ndarray, concept
     return np.concatenate([groups, own.astype(np.uint8)], 1)
 
 
-def _numbers(gan: Gan, concepts: Concepts, key: jax.Array) -> dict:
+def _numbers(gan: Gan, concepts: Concepts, parts: Segmenter | None, key: jax.Array) -> dict:
     """What a grouping is like, for `groups.json`."""
     share = draw.shares(concepts.labels, concepts.groups)
     numbers: dict = {"stage": concepts.cut.stage, "groups": concepts.groups, "share": share.tolist()}
-    world = world_of(gan)
-    if world is not None:
-        matching = match_concepts(gan, concepts, world, key)
+    if parts is not None:
+        matching = match_concepts(gan, concepts, parts, key)
         numbers["parts"] = {name: list(matching.standing_for(name)) for name in matching.names}
     return numbers
 
@@ -138,7 +139,7 @@ def show_swap(path: str, out: str, wish: Wish) -> str:
 
 def _chosen(gan: Gan, concepts: Concepts, wish: Wish, key: jax.Array) -> tuple[int, ...]:
     if wish.part:
-        return groups_by_name(gan, concepts, wish.part, key)
+        return groups_by_name(gan, concepts, wish.part, key, wish.segmenter)
     texts = (wish.groups or "").split(",")
     if not all(text.strip().isdigit() for text in texts):
         raise GanxError(f"--groups {wish.groups}: give numbers of groups, such as 3,5; `ganx groups` shows them")

@@ -1,9 +1,9 @@
-"""The true parts of generated images, for a generator that was trained on a world: what people had to draw by hand."""
+"""The parts of generated images, which people had to draw by hand: a world's are known, others a segmenter names."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,8 @@ from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
 from ganx.data.worlds.faces import SUPER, Faces
 from ganx.gan import Gan
+from ganx.segment import NONE, Segmenter, channels
+from ganx.segmenters import ColourOracle, open_segmenter
 
 
 def world_of(gan: Gan, source: str = "") -> PictureWorld | None:
@@ -23,17 +25,54 @@ def world_of(gan: Gan, source: str = "") -> PictureWorld | None:
     return dataclasses.replace(world, size=gan.spec.resolution) if isinstance(world, PictureWorld) else None
 
 
-def part_names(world: PictureWorld) -> tuple[str, ...]:
-    """What people call the parts: for faces the 11 of `SUPER`, else the world's classes."""
-    return tuple(name for name, _ in SUPER) if isinstance(world, Faces) else world.CLASSES
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class FaceParts:
+    """The 11 parts of `SUPER`, what people call the parts of a face, read off the colours of the faces world."""
+
+    world: Faces
+    on_device: ClassVar[bool] = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (NONE, *(name for name, _ in SUPER))
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return ("object", *("part" for _ in SUPER))
+
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """int32 `[n, H, W]` of images `[n, H, W, 3]` in [-1, 1]; never 0."""
+        return self.world.to_super(self.world.oracle(images)).astype(jnp.int32) + 1
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def part_masks(world: PictureWorld, images: jax.Array) -> jax.Array:
-    """Where each part is, read off the pixels: bool `[n, parts, H, W]`; images `[n, H, W, 3]` in [-1, 1]."""
-    classes = world.oracle(images)
-    classes = world.to_super(classes) if isinstance(world, Faces) else classes
-    return (classes[..., None] == jnp.arange(len(part_names(world)))).transpose(0, 3, 1, 2)
+def parts_of(gan: Gan, source: str = "", segmenter: str = "") -> Segmenter | None:
+    """What names the parts of a generator's images: a segmenter by its name, or else the world that it learned from.
+
+    Args:
+      source: of the generator's data, if it does not say itself.
+      segmenter: see `ganx.segmenters.open_segmenter`.
+
+    Returns:
+      None if no segmenter is named and the data were no world.
+    """
+    if segmenter:
+        return open_segmenter(segmenter)
+    world = world_of(gan, source)
+    return None if world is None else FaceParts(world) if isinstance(world, Faces) else ColourOracle(world)
+
+
+def part_names(parts: Segmenter) -> tuple[str, ...]:
+    """Names of the parts, in the order of `part_masks`."""
+    return tuple(parts.names[1:])
+
+
+@jax.jit
+def part_masks(parts: Segmenter, images: jax.Array) -> jax.Array:
+    """Where each part is: bool `[n, parts, H, W]`; images `[n, H, W, 3]` in [-1, 1]."""
+    labels = channels(parts(images))[:, :, None]
+    masks = (labels == jnp.arange(1, len(parts.names))[:, None, None]).any(1)
+    return jax.image.resize(masks, (*masks.shape[:2], *images.shape[1:3]), "nearest")
 
 
 def grown(masks: jax.Array, by: int) -> jax.Array:

@@ -8,6 +8,8 @@ from ganx.command import Formatter, Verbs
 
 ORDER = 40
 
+_SEGMENTER = "names the parts: upernet:FOLDER, boxes:NAME=TOP,LEFT,BOTTOM,RIGHT&…; by default the GAN's world"
+
 
 def add(verbs: Verbs) -> None:
     """Adds them to the command line."""
@@ -30,8 +32,9 @@ Writes OUT/layout.png, OUT/fields-*.png and OUT/groups.json.""",
     parser.add_argument("--stage", default="", help="where to cut the GAN (by default as the paper does)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the images and of the fits")
     parser.add_argument(
-        "--score", action="store_true", help="measure swaps against the truth of a world, with controls"
+        "--score", action="store_true", help="measure swaps of parts that are known (--segmenter), with controls"
     )
+    parser.add_argument("--segmenter", default="", help=_SEGMENTER)
     parser.set_defaults(run=_groups)
 
 
@@ -43,13 +46,15 @@ def _add_swap(verbs: Verbs) -> None:
         epilog="""examples:
   ganx swap runs/igan --part mouth
   ganx swap runs/igan --groups 3,5 --pairs 8 --langevin 10
-  ganx swap runs/igan --part eyes --move 0,2""",
+  ganx swap runs/igan --part eyes --move 0,2
+  ganx swap runs/portraits --part mouth --segmenter boxes:mouth=0.62,0.30,0.82,0.70""",
         formatter_class=Formatter,
     )
     parser.add_argument("gan", help="a training run, a saved or imported GAN, or a bundled name")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--groups", help="numbers of groups, such as 3,5")
-    which.add_argument("--part", help="name of a part of the world that the GAN learned from, or face")
+    which.add_argument("--part", help="name of a part (--segmenter), or face")
+    parser.add_argument("--segmenter", default="", help=_SEGMENTER)
     parser.add_argument("--pairs", type=int, default=6, help="how many")
     parser.add_argument("--out", default="swap.png", help="the PNG to write")
     parser.add_argument("--count", type=int, default=16, help="number of groups, for a GAN that has none yet")
@@ -65,12 +70,12 @@ def _add_swap(verbs: Verbs) -> None:
 def _groups(args: argparse.Namespace) -> None:
     from ganx.igan.show import show_groups
 
-    for line in show_groups(args.gan, args.out, args.count, args.stage, args.seed, args.score):
+    for line in show_groups(args.gan, args.out, args.count, args.stage, args.seed, args.score, args.segmenter):
         print(line)
 
 
 def _swap(args: argparse.Namespace) -> None:
     from ganx.igan.show import Wish, show_swap
 
-    fields = ("groups", "part", "pairs", "count", "stage", "seed", "langevin", "move", "erase")
+    fields = ("groups", "part", "pairs", "count", "stage", "seed", "langevin", "move", "erase", "segmenter")
     print(show_swap(args.gan, args.out, Wish(**{name: getattr(args, name) for name in fields})))

@@ -7,6 +7,7 @@ from ganx.data.worlds import PictureWorld
 from ganx.errors import GanxError
 from ganx.readers import named, part_segmenter
 from ganx.segment import Segmenter
+from ganx.segmenters.boxes import read_boxes
 from ganx.segmenters.oracle import ColourOracle
 
 
@@ -15,16 +16,26 @@ def open_segmenter(name: str) -> Segmenter:
 
     Args:
       name: "world:faces" or another picture world for its colour oracle; "unet:faces?size=32" for the network that
-        reads that world's pictures of that size (64 by default), trained if it is not at hand; `&seed=1` for another.
+        reads that world's pictures of that size (64 by default), trained if it is not at hand; `&seed=1` for another;
+        "upernet:FOLDER" for published weights; "boxes:mouth=0.62,0.30,0.82,0.70&eyes=…" for places in aligned
+        pictures.
 
     Raises:
       GanxError: there is none of that name.
     """
     if name.startswith("unet:"):
         return part_segmenter(*named(name))
+    if name.startswith("upernet:"):
+        from ganx.convert.upernet import load_upernet  # which needs this package
+
+        return load_upernet(name.removeprefix("upernet:"))
+    if name.startswith("boxes:"):
+        return read_boxes(name)
     if name.startswith("world:"):
         world = open_source(name)
         if not isinstance(world, PictureWorld) or world.spec.shape[-1] != 3:
             raise GanxError(f"{name} has no classes of pixels; use world:faces, world:scenes or world:digits")
         return ColourOracle(world)
-    raise GanxError(f"no segmenter {name!r}; use a picture world, such as world:faces, or unet:faces")
+    raise GanxError(
+        f"no segmenter {name!r}; use a picture world, such as world:faces, or unet:faces, upernet:FOLDER, boxes:…"
+    )

@@ -18,9 +18,10 @@ from ganx.igan.lens import groups as lens
 from ganx.igan.matched import WHOLE, match
 from ganx.igan.pairs import draw_pairs
 from ganx.igan.rules import Alternation, Lambda3
-from ganx.igan.truth import grown, part_masks, part_names, world_of
+from ganx.igan.truth import grown, part_masks, part_names, parts_of, world_of
 from ganx.lens import ImageGrid, Inquiry, Table
 from ganx.readers import attribute_reader
+from ganx.segmenters import open_segmenter
 
 KEY = jax.random.key(0)
 
@@ -28,32 +29,32 @@ KEY = jax.random.key(0)
 @pytest.fixture(scope="module")
 def faces():
     gan = ganx.load("faces32")
-    return gan, choose_cut(gan), world_of(gan)
+    return gan, choose_cut(gan), parts_of(gan)
 
 
 @pytest.fixture(scope="module")
 def scores(faces):
-    gan, cut, world = faces
+    gan, cut, parts = faces
     everything = np.zeros(gan.shapes[cut.stage][-1], int)
     key = jax.random.key(1)
     return (
-        evaluate(gan, cut, everything, 1, world, key, pairs=8, parts=("hair", "mouth")),
-        evaluate_collage(gan, cut, world, key, 8, ("hair", "mouth")),
+        evaluate(gan, cut, everything, 1, parts, key, pairs=8, parts=("hair", "mouth")),
+        evaluate_collage(gan, cut, parts, key, 8, ("hair", "mouth")),
     )
 
 
 def test_whose_face_it_is_after_a_swap(faces):
     """All channels bring the donor's face, none leaves the one that was there, and true masks bring most of it."""
-    gan, cut, world = faces
+    gan, cut, parts = faces
     embed = jax.jit(attribute_reader("faces", 32).identity)
     everything = jnp.zeros(gan.shapes[cut.stage][-1], jnp.int32)
-    whole = face_swap(gan, cut, everything, 1, world, jax.random.key(2), embed, 24)
+    whole = face_swap(gan, cut, everything, 1, parts, jax.random.key(2), embed, 24)
     assert whole == FaceSwap((0,), 1.0, 1.0, pytest.approx(0.0, abs=1e-3))
-    collaged = face_collage(gan, cut, world, jax.random.key(2), embed, 24)
+    collaged = face_collage(gan, cut, parts, jax.random.key(2), embed, 24)
     assert collaged.groups == ()
     assert collaged.nearer > 0.7
     assert 0 < collaged.distance < 1
-    pairs = draw_pairs(gan, cut, world, jax.random.key(3), 24)
+    pairs = draw_pairs(gan, cut, parts, jax.random.key(3), 24)
     stayed = _asked(pairs, pairs.before, embed, ())
     assert stayed.nearer == 0
     assert stayed.distance == pytest.approx(1, abs=0.3)
@@ -64,12 +65,12 @@ def test_a_cut_leaves_a_stage_between_features_and_image(faces):
 
 
 def test_the_parts_of_a_world_are_read_off_its_pictures(faces):
-    world = faces[2]
+    world, parts = world_of(faces[0]), faces[2]
     example = world.gather(np.arange(8))
-    masks = part_masks(world, jnp.asarray(example.image) / 127.5 - 1)
+    masks = part_masks(parts, jnp.asarray(example.image) / 127.5 - 1)
     assert (masks.sum(1) == 1).all()
     mouth = np.isin(example.mask, [world.CLASSES.index(name) for name in ("lips", "teeth")])
-    np.testing.assert_array_equal(masks[:, part_names(world).index("mouth")], mouth)
+    np.testing.assert_array_equal(masks[:, part_names(parts).index("mouth")], mouth)
     one = jnp.zeros((1, 5, 5), bool).at[0, 2, 2].set(True)
     assert int(grown(one, 1).sum()) == 9
 
@@ -91,9 +92,9 @@ def test_collaging_is_local_and_carries_the_part(scores):
 
 
 def test_a_face_is_stood_for_by_groups_of_what_is_in_it(faces):
-    gan, cut, world = faces
+    gan, cut, parts = faces
     labels = jnp.arange(gan.shapes[cut.stage][-1]) % 6
-    found = match(gan, cut, labels, 6, world, KEY, pairs=8)
+    found = match(gan, cut, labels, 6, parts, KEY, pairs=8)
     inside = found.energy[:, [found.names.index(name) for name in WHOLE["face"] if name in found.names]].sum(1)
     chosen = found.standing_for("face", 0.5)
     assert 0 < len(chosen) < 6
@@ -141,12 +142,30 @@ def test_groups_and_swap_as_commands(tmp_path, capsys):
     assert main(["swap", "faces32", "--part", "hair", *how]) == 0
     assert Image.open(out).size == (5 * 96 + 4 * 4, 2 * 96 + 4)
     assert "groups" in capsys.readouterr().out
+    assert main(["swap", "faces32", "--part", "low", "--segmenter", "boxes:low=0.6,0.2,0.9,0.8", *how]) == 0
+    assert "groups" in capsys.readouterr().out
+
+
+def test_what_no_part_covers_counts_as_spilled(faces):
+    """Boxes leave most of the picture out; what groups do there is in the last column, and all of it adds up."""
+    gan, cut, parts = faces
+    labels = jnp.arange(gan.shapes[cut.stage][-1]) % 6
+    box = match(gan, cut, labels, 6, open_segmenter("boxes:low=0.6,0.2,0.9,0.8"), KEY, pairs=8)
+    everywhere = match(gan, cut, labels, 6, parts, KEY, pairs=8)
+    assert (box.energy.shape, box.names) == ((6, 2), ("low",))
+    np.testing.assert_array_equal(everywhere.energy[:, -1], 0)
+    np.testing.assert_allclose(box.energy.sum(1), everywhere.energy.sum(1), rtol=1e-5)
+    assert box.standing_for("low")
+    with pytest.raises(ganx.GanxError, match="no part named 'face'"):
+        box.standing_for("face")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--part", "mout"], "did you mean 'mouth'"),
+        (["--part", "mout", "--segmenter", "boxes:mouth=0,0,1,1"], "did you mean 'mouth'"),
+        (["--part", "mouth", "--segmenter", "boxes:mouth=0,0"], "is no box"),
         (["--groups", "1,x"], "give numbers of groups"),
         (["--groups", "99"], "groups 0 to 3"),
         (["--groups", "1", "--move", "2"], "give DOWN,RIGHT"),
