@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_FEW = 24  # names that are all listed
+
 
 class GanxError(Exception):
     """Bad input. The message is one line: what is wrong, then how to mend it.
@@ -14,11 +16,15 @@ class GanxError(Exception):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> GanxError:
-    """A `GanxError` for a name that does not exist, with the nearest one and the list of those that do."""
+    """A `GanxError` for a name that does not exist, with those nearest to it, or else, or if they are few, all."""
     known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return GanxError(f"no {kind} named {name!r}; {hint}choose from: {', '.join(known)}")
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    if len(known) <= _FEW or not near:
+        near, rest = near[:1], f"choose from: {', '.join(known)}"
+    else:
+        rest = f"there are {len(known)} in all"
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return GanxError(f"no {kind} named {name!r}; {hint}{rest}")
 
 
 def one_line(error: BaseException, limit: int = 160) -> str:
