@@ -24,6 +24,7 @@ def igan_config() -> ConfigDict:
             "settle": 0,  # steps of the GAN alone after the last one
             "reset_d": False,  # start with a fresh discriminator, as the paper does for BigGAN
             "smooth": 0.0,  # groups and energy see features blurred by so many positions (ours)
+            "hybrids": 0.0,  # so many of the images that D sees have groups of two (ours)
             "latents": 0,  # N of the energy and of Langevin sampling; 0 for config.batch
             **{name: dataclasses.asdict(kind()) for name, kind in PARTS.items()},
         }

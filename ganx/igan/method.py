@@ -24,7 +24,7 @@ from ganx.gan import Gan, Spec
 from ganx.igan.cut import Cut, choose_cut
 from ganx.igan.guidance import usual_norm
 from ganx.igan.partition import hold
-from ganx.igan.rectified import rectified
+from ganx.igan.played import played_at
 from ganx.igan.rules import build_rules
 from ganx.igan.state import IganState, new_memory, with_memory
 from ganx.igan.update import MONITORS, PREFIX, Interpreter
@@ -98,7 +98,8 @@ def build_trainer(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None
         check_batch(min(rules.partition.images, rules.partition.batch), mesh)
     spec = _spec(config, game.players.generator, data)
     cut = choose_cut(_hollow(game.players.generator, spec), config.igan.stage, config.igan.rectify)
-    return Trainer(Interpreter(rectified(game, cut), spec, cut, rules))
+    game = played_at(game, cut, rules.groups, rules.hybrids)
+    return Trainer(Interpreter(game, spec, cut, rules))
 
 
 def cut_of(config: Mapping[str, Any], gan: Gan) -> Cut:

@@ -108,12 +108,14 @@ class Alternation:
 class Rules:
     """All that is fixed for a run of interpretability training, besides the networks.
 
-    `groups` is C; `latents` the batch N of the energy and of Langevin sampling; `smooth` see `smooth.smoothed`.
+    `groups` is C; `latents` the batch N of the energy and of Langevin sampling; `smooth` see `smooth.smoothed`;
+    `hybrids` see `played.CutPlayers`.
     """
 
     groups: int
     latents: int
     smooth: float
+    hybrids: float
     alternation: Alternation
     lambda3: Lambda3
     weights: WeightRule
@@ -155,5 +157,7 @@ def build_rules(config: ConfigDict) -> Rules:
     alternation = Alternation(igan.every, igan.updates, igan.recover, igan.settle, config.steps)
     if igan.smooth < 0:
         raise GanxError(f"config.igan.smooth={igan.smooth}: a width in positions of the layer, 0 for none")
+    if not 0 <= igan.hybrids <= 1:
+        raise GanxError(f"config.igan.hybrids={igan.hybrids}: a share of the images, 0 to 1")
     parts = {name: kind(**igan[name].to_dict()) for name, kind in PARTS.items()}
-    return Rules(igan.groups, igan.latents or config.batch, igan.smooth, alternation, **parts)
+    return Rules(igan.groups, igan.latents or config.batch, igan.smooth, igan.hybrids, alternation, **parts)

@@ -16,6 +16,7 @@ from ganx.igan.filters import FilterStats, gather
 from ganx.igan.guidance import clip_guidance, guidance_loss
 from ganx.igan.langevin import Chain, langevin
 from ganx.igan.partition import Partition, fit_partition, hold, refit_partition
+from ganx.igan.played import with_groups
 from ganx.igan.rules import Rules
 from ganx.igan.similarity import exclusivity
 from ganx.igan.smooth import smoothed
@@ -123,12 +124,13 @@ class Interpreter:
         return langevin(energy_of, z, key, rules.langevin, prior=self.spec.prior, mesh=self.game.players.mesh)
 
     def playing(self, state: IganState) -> Game:
-        """The game as it is played now: with `joint`, G descends the GAN's loss and the energy's term together.
+        """The game as it is played now: with hybrids of its groups, and with `joint` G descends the energy's term too.
 
         The term is taken at latents of its own, from the first update on until the GAN is left to settle.
         """
+        game = with_groups(self.game, state.igan.partition.labels)
         if not self.rules.guidance.joint:
-            return self.game
+            return game
         memory, key = state.igan, named(jax.random.fold_in(state.key, state.step), "joint")
         on = (memory.updates > 0) & self.rules.alternation.guides(state.step, memory.updates)
 
@@ -137,7 +139,7 @@ class Interpreter:
             _, extra, _ = self._guidance(g, z, label, memory)
             return jax.tree.map(lambda a, b: a + on * b, grads, extra)
 
-        return dataclasses.replace(self.game, guide=guide)
+        return dataclasses.replace(game, guide=guide)
 
     def _guide(self, state: IganState, z: jax.Array, label: Label, memory: Memory) -> tuple[IganState, Metrics]:
         """G's step down the energy's term, unless it descends it together with the GAN's loss."""

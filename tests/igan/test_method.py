@@ -63,6 +63,7 @@ def tiny(pictures, trained):
     config.igan.langevin.steps, config.igan.partition.images = 1, 16
     config.igan.partition.restarts, config.igan.partition.iterations, config.igan.partition.refit = 1, 2, 1
     config.igan.lambda3.horizon = 4.0
+    config.igan.hybrids = 0.5
     return config
 
 
@@ -152,7 +153,7 @@ def together(tiny):
     """G descends one gradient of both terms."""
     config = tiny.copy_and_resolve_references()
     config.steps, config.checkpoint_every, config.igan.guidance.joint, config.ema_kimg = 3, 2, True, 0.0
-    config.igan.guidance.lambda2 = 5.0
+    config.igan.guidance.lambda2, config.igan.hybrids = 5.0, 0.0
     return config
 
 
