@@ -37,10 +37,11 @@ class CutPlayers(Players):
         """As `Players.fakes`, some of them hybrids."""
         if not self.hybrids or self.grouping is None:
             return super().fakes(params, stats, key, n, label)
-        codes, context, stats = self.codes(params, stats, key, n, label)
-        names = self.generator.stage_names()[1:]
+        x, context, stats = self.codes(params, stats, key, n, label)
+        names = self.generator.stage_names()
         there = names.index(self.cut.stage) + 1
-        (x, context), stats = self._run({"params": params, **stats}, names[:there], codes, context)
+        if there > 1:  # the first stage has run
+            (x, context), stats = self._run({"params": params, **stats}, names[1:there], x, context)
         x = hybrid(x, shard_batch(self._taken(named(key, "hybrids"), n, self.grouping), self.mesh))
         (image, _), stats = self._run({"params": params, **stats}, names[there:], x, context)
         return image, stats

@@ -15,6 +15,7 @@ import ganx
 from ganx.data.example import SourceSpec
 from ganx.errors import GanxError
 from ganx.igan.config import igan_config, stabilise
+from ganx.igan.cut import Cut
 from ganx.igan.energy import EnergyForm
 from ganx.igan.files import open_concepts, save_concepts
 from ganx.igan.method import build_trainer
@@ -207,7 +208,7 @@ def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
     started = igan(config, data).start(state)
     players, key = trainer.interpreter.game.players, jax.random.key(5)
     ours, _ = players.fakes(started.g.params, started.g.stats, key, 4)
-    plain = dataclasses.replace(players, stage="")
+    plain = dataclasses.replace(players, cut=Cut(""))
     theirs, _ = plain.fakes(started.g.params, started.g.stats, jax.random.clone(key), 4)
     assert float(jnp.abs(ours - theirs).max()) > 1e-3  # the ReLU is played with
 
