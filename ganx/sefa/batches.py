@@ -20,11 +20,16 @@ _PIXELS = 2**19  # of images in one batch
 
 
 class Samples(NamedTuple):
-    """Latents `[n, *latent]`, codes that edits start from `[n, *code_shape]`, classes int32 `[n]` or None."""
+    """Latents `[n, *latent]`, codes that edits start from `[n, *code_shape]`, classes int32 `[n]` or None.
+
+    `psi` and `cutoff` are how styles were truncated on the way from the latents to the codes.
+    """
 
     z: np.ndarray
     codes: np.ndarray
     label: np.ndarray | None
+    psi: float = 1.0
+    cutoff: int | None = None
 
 
 def draw_samples(
@@ -36,12 +41,18 @@ def draw_samples(
     key_z, key_label = jax.random.split(key)
     drawn = gan.labels(key_label, n)
     z = np.asarray(gan.latents(key_z, n))
-    label = None if drawn is None else np.asarray(drawn)
-    parts = []
+    return begin(gan, z, None if drawn is None else np.asarray(drawn), psi, cutoff, batch)
+
+
+def begin(
+    gan: Gan, z: np.ndarray, label: np.ndarray | None, psi: float = 1.0, cutoff: int | None = None, batch: int = 4096
+) -> Samples:
+    """Samples of latents `[n, *latent]` and classes int32 `[n]` (None without classes)."""
+    n, parts = len(z), []
     for rows in batch_rows(n, min(batch, n)):
         begun = _start(gan, z[rows], psi, cutoff, None if label is None else label[rows])
         parts.append(np.asarray(begun))
-    return Samples(z, np.concatenate(parts)[:n], label)
+    return Samples(z, np.concatenate(parts)[:n], label, psi, cutoff)
 
 
 def batch_rows(n: int, size: int) -> Iterator[np.ndarray]:
@@ -50,16 +61,16 @@ def batch_rows(n: int, size: int) -> Iterator[np.ndarray]:
         yield np.arange(first, first + size) % n
 
 
-def batch_size(gan: Gan, n: int) -> int:
-    """How many pictures go together, a multiple of the number of devices."""
+def batch_size(gan: Gan, n: int, side: int = 0) -> int:
+    """How many pictures go together, a multiple of the number of devices; `side` as in `Predictor`."""
     devices = jax.local_device_count()
-    size = int(np.clip(_PIXELS // gan.spec.resolution**2, 1, 256))
+    size = int(np.clip(_PIXELS // max(gan.spec.resolution, side) ** 2, 1, 256))
     return -(-min(size, n) // devices) * devices
 
 
 def score_codes(gan: Gan, predictor: Predictor, code: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
     """Scores float32 `[n, columns]` of codes `[n, *code_shape]` (or a z for each layer, see `space.decode`)."""
-    size = batch_size(gan, len(code))
+    size = batch_size(gan, len(code), predictor.side)
     mesh = make_mesh(jax.local_devices())
     sharding = batched(mesh)
     if mesh.size > 1:
@@ -68,7 +79,11 @@ def score_codes(gan: Gan, predictor: Predictor, code: np.ndarray, label: np.ndar
     for rows in batch_rows(len(code), size):
         batch = jax.device_put((code[rows], None if label is None else label[rows]), sharding)
         parts.append(_score(gan, predictor, *batch))
-    return np.concatenate([np.asarray(part) for part in parts])[: len(code)]
+    scores = np.concatenate([np.asarray(part) for part in parts])[: len(code)]
+    if not np.isfinite(scores).all():
+        bad = [predictor.columns[i] for i in np.flatnonzero(~np.isfinite(scores).all(0))]
+        raise GanxError(f"scores of {', '.join(bad[:5])} contain NaN or Inf; give another predictor, or a trained GAN")
+    return scores
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from ganx.numbers import to_json
 from ganx.sefa import compare, sheets
 from ganx.sefa import space as spaces
 from ganx.sefa.annotations import annotate, named, save_annotations
-from ganx.sefa.batches import Samples
+from ganx.sefa.batches import Samples, begin
 from ganx.sefa.directions import Directions
 from ganx.sefa.edit import shifted
-from ganx.sefa.layers import parse_layers
-from ganx.sefa.predictors import Predictor, find_function, find_predictor
+from ganx.sefa.features import find_features
+from ganx.sefa.layers import parse_numbers
+from ganx.sefa.predictors import Predictor, find_predictor
 from ganx.sefa.rescore import Rescore, frechet_along, rescore
 from ganx.store import load, writable_folder
 from ganx.training.logs import say
@@ -29,20 +32,32 @@ from ganx.training.logs import say
 DEMO_TRUNCATION = {"stylegan": (0.7, 8), "stylegan2": (0.5, None), "stylegan3": (0.5, None)}
 """Truncation psi and number of truncated layers of the published demonstrations, by family."""
 
-_MOST_SEEDS = 10_000_000
+ALPHAS = (1.0, 2.0, 3.0)
+"""Steps at which the Fréchet distance along an edit is measured."""
 
 
 def run_sefa(args: argparse.Namespace) -> None:
     """`ganx sefa`."""
     gan = load(args.gan)
     distances = parse_range(args.range, args.steps)
+    names = parse_names(args.name, args.flip)
     samples = seeded(gan, args)
     methods = list(dict.fromkeys(["sefa", *(m.strip() for m in args.compare.split(",") if m.strip())]))
     predictor = _predictor(gan, args.predictor, methods) if len(methods) > 1 else None
-    psi = truncation(gan, args)[0]
     findings = compare.compare(
-        gan, jax.random.key(0), methods, args.layers, args.top, predictor, args.samples, args.alpha, psi, progress=say
+        gan,
+        jax.random.key(0),
+        methods,
+        args.layers,
+        args.top,
+        predictor,
+        args.samples,
+        args.alpha,
+        *truncation(gan, args),
+        progress=say,
     )
+    reach = (float(distances[0]), float(distances[-1]))
+    annotations = annotate(findings[0].directions, *names, reach)
     folder = Path(writable_folder(args.out))
     for finding in findings:
         say(f"{finding.method}: drawing")
@@ -51,8 +66,9 @@ def run_sefa(args: argparse.Namespace) -> None:
         (folder / "compare.json").write_text(to_json([_facts(f) for f in findings]))
         for finding in findings:
             print(_sentence(finding))
-    if args.name or args.flip:
-        _name(args, findings[0].directions, (float(distances[0]), float(distances[-1])))
+    if annotations:
+        save_annotations(args.annotations, annotations)
+        print(args.annotations)
     print(folder / "sefa.png")
 
 
@@ -62,14 +78,16 @@ def run_rescore(args: argparse.Namespace) -> None:
     predictor = find_predictor(gan, args.predictor)
     if predictor.note:
         say(predictor.note)
+    look = find_features(args.features) if args.features else None
     key_find, key_score, key_distance = jax.random.split(jax.random.key(args.seed), 3)
     directions, _ = compare.find_directions(gan, args.method, key_find, args.layers, args.top, predictor)
-    psi = truncation(gan, args)[0]
-    found = rescore(gan, predictor, directions, key_score, args.samples, args.alpha, psi, progress=say)
+    cut = truncation(gan, args)
+    found = rescore(gan, predictor, directions, key_score, args.samples, args.alpha, *cut, progress=say)
     facts = rescore_facts(found)
-    if args.features:
-        distance = frechet_along(gan, find_function(args.features), directions, key_distance, args.samples)
-        facts["frechet_distance"] = {"alphas": [1, 2, 3], "directions": distance.tolist()}
+    if look is not None:
+        say(f"{look.name} along the edits")
+        distance = frechet_along(gan, look.apply, directions, key_distance, args.samples, ALPHAS, *cut)
+        facts["frechet_distance"] = {"name": look.name, "alphas": list(ALPHAS), "directions": distance.tolist()}
     folder = Path(writable_folder(args.out))
     (folder / "rescore.json").write_text(to_json(facts))
     print(text_table(found))
@@ -98,23 +116,33 @@ def run_edit(args: argparse.Namespace) -> None:
 
 def seeded(gan: Gan, args: argparse.Namespace) -> Samples:
     """One sample for each of `--seeds`: the same seed is the same picture whatever stands beside it."""
-    seeds = parse_layers(args.seeds, _MOST_SEEDS)
+    seeds = parse_numbers(args.seeds, "seeds")
+    if not seeds:
+        raise GanxError("--seeds names no sample; give numbers or ranges such as 0-4")
     psi, cutoff = truncation(gan, args)
     keys = [jax.random.split(jax.random.key(seed)) for seed in seeds]
     z = np.concatenate([np.asarray(gan.latents(key[0], 1)) for key in keys])
     labels = [gan.labels(key[1], 1) for key in keys]
     label = np.concatenate([np.asarray(x) for x in labels if x is not None]) if gan.spec.classes else None
-    return Samples(z, np.asarray(spaces.start(gan, z, psi, cutoff, label)), label)
+    return begin(gan, z, label, psi, cutoff)
 
 
 def truncation(gan: Gan, args: argparse.Namespace) -> tuple[float, int | None]:
     """`--psi` and `--cutoff`, or what the published demonstrations have."""
     psi, cutoff = DEMO_TRUNCATION.get(gan.spec.family, (1.0, None))
+    for name in ("psi", "cutoff"):
+        if getattr(args, name) is not None and not codes.style_based(gan):
+            raise GanxError(f"{gan.spec.family} has no styles to truncate; leave --{name} out")
     if args.psi is not None:
-        if not codes.style_based(gan):
-            raise GanxError(f"{gan.spec.family} has no styles to truncate; leave --psi out")
         psi, cutoff = args.psi, None
-    return psi, cutoff if getattr(args, "cutoff", None) is None else args.cutoff
+    if not math.isfinite(psi):
+        raise GanxError(f"styles cannot be truncated by {psi}; give a number such as 0.7")
+    if args.cutoff is None:
+        return psi, cutoff
+    count = codes.code_shape(gan)[0]
+    if not 0 <= args.cutoff <= count:
+        raise GanxError(f"this generator has {count} layers to truncate, not {args.cutoff}; give 0 to {count}")
+    return psi, args.cutoff
 
 
 def parse_range(text: str, steps: int) -> np.ndarray:
@@ -184,19 +212,19 @@ def _write_strips(
         (folder / f"{name}-{i:02}.{animate}").write_bytes(sheets.animated(pictures[i], animate))
 
 
-def _name(args: argparse.Namespace, directions: Directions, interval: tuple[float, float]) -> None:
+def parse_names(texts: Sequence[str], flip: str) -> tuple[dict[int, str], list[int]]:
+    """Labels by index of "3=smile", and the indices of "3,5" that are to be turned round."""
     names = {}
-    for text in args.name:
+    for text in texts:
         index, equals, label = text.partition("=")
         if not (index.isdecimal() and equals and label.strip()):
             raise GanxError(f"--name {text!r} cannot be read; write a number and a label, such as --name 3=smile")
         names[int(index)] = label.strip()
-    flip = parse_layers(args.flip, len(directions)) if args.flip else ()
-    for index in flip:
-        if index not in names:
-            raise GanxError(f"direction {index} is flipped but not named; add --name {index}=LABEL")
-    save_annotations(args.annotations, annotate(directions, names, flip, interval))
-    print(args.annotations)
+    turned = parse_numbers(flip, "directions to flip")
+    for one in turned:
+        if one not in names:
+            raise GanxError(f"direction {one} is flipped but not named; add --name {one}=LABEL")
+    return names, turned
 
 
 def _facts(finding: compare.Finding) -> dict[str, Any]:

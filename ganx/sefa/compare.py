@@ -11,6 +11,7 @@ import jax
 from ganx import codes
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
+from ganx.sefa.batches import draw_samples
 from ganx.sefa.directions import Directions, random_directions
 from ganx.sefa.factorize import factorize
 from ganx.sefa.ganspace import ganspace
@@ -108,6 +109,7 @@ def compare(
     n: int = 2_000,
     alpha: float = 1.0,
     psi: float = 1.0,
+    cutoff: int | None = None,
     budget: Budget | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Finding, ...]:
@@ -115,16 +117,17 @@ def compare(
     for method in methods:
         if method not in METHODS:
             raise unknown("method", method, METHODS)
-    key_find, key_score = jax.random.split(key)
+    key_find, key_samples, key_score = jax.random.split(key, 3)
+    samples = None if predictor is None else draw_samples(gan, key_samples, n, psi, cutoff)
     findings = []
     for part, method in zip(jax.random.split(key_find, len(methods)), methods, strict=True):
         if progress:
             progress(f"{method}: finding directions")
         began = time.perf_counter()
-        directions, samples = find_directions(gan, method, part, layers, k, predictor, budget)
+        directions, drawn = find_directions(gan, method, part, layers, k, predictor, budget)
         seconds = time.perf_counter() - began
         effects = None
         if predictor is not None:
-            effects = rescore(gan, predictor, directions, jax.random.clone(key_score), n, alpha, psi, progress=progress)
-        findings.append(Finding(method, directions, seconds, samples, effects))
+            effects = rescore(gan, predictor, directions, key_score, alpha=alpha, samples=samples, progress=progress)
+        findings.append(Finding(method, directions, seconds, drawn, effects))
     return tuple(findings)

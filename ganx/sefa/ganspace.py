@@ -50,9 +50,12 @@ def ganspace(
     """
     key_fit, key_back, key_spread = jax.random.split(key, 3)
     chosen, stages = moved_layers(gan, layers)
-    if codes.style_based(gan):
-        if stage is not None:
-            raise GanxError("a style-based generator's components are those of its styles; leave stage out")
+    style, most = codes.style_based(gan), codes.code_shape(gan)[-1]
+    if style and stage is not None:
+        raise GanxError("a style-based generator's components are those of its styles; leave stage out")
+    if k > most:
+        raise GanxError(f"a code of {most} entries has no {k} independent directions; ask for {most} at most")
+    if style:
         found = principal_components(lambda: styles(gan, key_fit, n), k)
         vectors, spread = found.vectors, _deviation(gan, key_spread, found)
     else:

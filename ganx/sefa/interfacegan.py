@@ -18,6 +18,10 @@ SOLVERS = {"svm": support_vectors, "logistic": logistic}
 TRAIN = 0.7  # of the chosen samples; the rest validate
 
 
+class InseparableError(GanxError):
+    """Scores that leave too few samples on one side of a plane."""
+
+
 def interfacegan(
     gan: Gan,
     predictor: Predictor,
@@ -36,7 +40,7 @@ def interfacegan(
       predictor: scores pictures.
       key: of the samples.
       n: how many pictures are drawn and scored (the paper has 500,000).
-      attributes: columns of the predictor, all by default. Columns that never change over the samples are left out.
+      attributes: columns of the predictor. By default all but those that (almost) never change over the samples.
       layers: which layers an edit moves.
       ratio, solver: see `boundary`.
       space: "w" or "z", in which the plane lies; None for the code.
@@ -57,10 +61,15 @@ def interfacegan(
             if attributes:
                 raise GanxError(f"{name} never changes over {n} samples; draw more, or leave it out")
             continue
-        vector, accuracy = boundary(x, column, ratio, solver)
+        try:
+            vector, accuracy = boundary(x, column, ratio, solver)
+        except InseparableError:
+            if attributes:
+                raise
+            continue
         names, vectors, accuracies = [*names, name], [*vectors, vector], [*accuracies, accuracy]
     if not names:
-        raise GanxError(f"no attribute changes over {n} samples; draw more, or give another predictor")
+        raise GanxError(f"no attribute changes enough over {n} samples; draw more, or give another predictor")
     order = np.argsort(-np.array(accuracies), kind="stable")
     chosen, stages = moved_layers(gan, layers)
     found = Directions(
@@ -108,7 +117,7 @@ def boundary(
     shuffle.shuffle(low)
     cut = int(len(high) * TRAIN)
     if cut == 0:
-        raise GanxError(f"{len(rows)} samples leave none to train on at a ratio of {ratio}; draw more")
+        raise InseparableError(f"{len(rows)} samples leave none to train on at a ratio of {ratio}; draw more")
     flat = x.reshape(len(x), -1)
     train = np.concatenate([high[:cut], low[:cut]])
     found = SOLVERS[solver](flat[train], np.arange(2 * cut) < cut)
@@ -126,10 +135,10 @@ def _extremes(rows: np.ndarray, scores: np.ndarray, ratio: float) -> tuple[np.nd
     order = rows[np.argsort(-scores[rows], kind="stable")]
     count = min(int(len(order) * ratio) if ratio <= 1 else int(ratio), len(order) // 2)
     if count < 2:
-        raise GanxError(f"{len(order)} samples leave {count} at either end at a ratio of {ratio}; draw more")
+        raise InseparableError(f"{len(order)} samples leave {count} at either end at a ratio of {ratio}; draw more")
     high, low = order[:count].copy(), order[len(order) - count :].copy()
     if scores[high].min() == scores[low].max() and scores[high].max() == scores[low].min():
-        raise GanxError("the chosen samples all score alike; draw more, or choose a smaller ratio")
+        raise InseparableError("the chosen samples all score alike; draw more, or choose a smaller ratio")
     # Where scores tie across the middle (0 and 1 only), a sample belongs to the side of its score.
     middle = (scores[high].max() + scores[low].min()) / 2
     high, low = high[scores[high] > middle], low[scores[low] <= middle]

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
-from ganx.errors import GanxError, unknown
+from ganx.errors import GanxError, one_line, unknown
 from ganx.gan import Gan
 from ganx.readers import AttributeReader, attribute_reader, named
 
@@ -32,11 +32,13 @@ class Predictor:
       columns: names of the scores; those of one attribute with several values are "attribute=value".
       score: images float32 `[n, H, W, C]` in [-1, 1] to float32 `[n, columns]`; pure and traceable.
       note: how good it is, for people; "" where that is not known.
+      side: pixels a side at which it looks, where these are more than pictures have: batches are the smaller for it.
     """
 
     columns: tuple[str, ...]
     score: Callable[[jax.Array], jax.Array]
     note: str = ""
+    side: int = 0
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -68,7 +70,15 @@ def as_predictor(
     if isinstance(predictor, Predictor):
         return predictor
     images = jax.ShapeDtypeStruct((2, gan.spec.resolution, gan.spec.resolution, gan.spec.channels), jnp.float32)
-    found = jax.eval_shape(predictor, images)
+    try:
+        found = jax.eval_shape(predictor, images)
+    except Exception as error:  # whatever a user's function may raise
+        raise GanxError(
+            f"the predictor fails on images {list(images.shape)} ({type(error).__name__}: {one_line(error)}); "
+            "give a function that JAX can trace"
+        ) from error
+    if not isinstance(found, Mapping | jax.ShapeDtypeStruct):
+        raise GanxError(f"a predictor returns scores as arrays, not {type(found).__name__}")
     columns = tuple(sorted(found)) if isinstance(found, Mapping) else names
     wrong = [s.shape for s in found.values() if s.shape != (2,)] if isinstance(found, Mapping) else []
     if wrong or not columns or not (isinstance(found, Mapping) or found.shape == (2, len(columns))):
@@ -137,8 +147,9 @@ def find_predictor(gan: Gan, text: str = "") -> Predictor:
 
     Args:
       text: a world's source string ("world:faces") for its exact reader; "learned:faces" for a network trained on that
-        world at the GAN's size (`ganx.readers`; "?seed=1" for another one); "package.module:function", imported as
-        Python does; or "" for the reader of the world that the GAN was trained on.
+        world at the GAN's size (`ganx.readers`; "?seed=1" for another one); "resnet:FILE?names=smile,age" for a
+        classifier (see `ganx.sefa.classifier`); "package.module:function", imported as Python does; or "" for the
+        reader of the world that the GAN was trained on.
 
     Raises:
       GanxError: none can be found, with what to give.
@@ -156,6 +167,10 @@ def find_predictor(gan: Gan, text: str = "") -> Predictor:
                 f"{text} reads pictures of {reader.world.shape}, which this GAN's are not; leave ?size= out"
             )
         return learned_predictor(reader)
+    if text.startswith("resnet:"):
+        from ganx.sefa.classifier import find_classifier
+
+        return find_classifier(text)
     if not text:
         raise GanxError("nothing says what is in this GAN's pictures; give --predictor package.module:function")
     return as_predictor(find_function(text), gan)
@@ -165,11 +180,13 @@ def find_function(text: str) -> Callable[..., Any]:
     """The function "package.module:function", imported as Python does."""
     module, colon, name = text.partition(":")
     if not (module and colon and name):
-        raise GanxError(f"predictor {text!r} is neither world:NAME, learned:NAME nor package.module:function")
+        raise GanxError(
+            f"predictor {text!r} is neither world:NAME, learned:NAME, resnet:FILE nor package.module:function"
+        )
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise GanxError(f"predictor {text!r} cannot be imported ({error}); check its name and PYTHONPATH") from None
+        raise GanxError(f"{text!r} cannot be imported ({error}); check its name and PYTHONPATH") from None
     if not callable(found):
-        raise GanxError(f"predictor {text!r} is no function of images; give one")
+        raise GanxError(f"{text!r} is no function of images; give one")
     return found

@@ -16,7 +16,7 @@ from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.metrics.frechet import frechet
 from ganx.metrics.moments import moments
-from ganx.sefa.batches import Samples, draw_samples, score_codes
+from ganx.sefa.batches import Samples, begin, draw_samples, score_codes
 from ganx.sefa.directions import Directions
 from ganx.sefa.edit import move
 from ganx.sefa.predictors import Predictor, attribute_of
@@ -134,6 +134,7 @@ def rescore(
     n: int = 2_000,
     alpha: float | Sequence[float] = 1.0,
     psi: float = 1.0,
+    cutoff: int | None = None,
     samples: Samples | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Rescore:
@@ -142,16 +143,25 @@ def rescore(
     Args:
       gan: any family.
       predictor: see `as_predictor`.
-      directions: in the code, from any method; moved in their own layers.
+      directions: from any method; those in the code move their own layers, those in the z of a style-based generator
+        move its latents.
       key: of the samples, the same for all directions.
       n: how many.
       alpha: the step, a distance in the code; one for all (the authors' advice) or one for each direction.
-      psi: truncation of the samples.
+      psi, cutoff: truncation of the samples, by `psi` in the first `cutoff` layers (all if None).
       samples: instead of drawing them.
       progress: told about each direction.
+
+    Raises:
+      GanxError: fewer than two samples, which have no standard error; a step that is not finite, or 0; scores that are
+        not finite.
     """
-    samples = draw_samples(gan, key, n, psi) if samples is None else samples
     steps = np.broadcast_to(np.asarray(alpha, np.float32), (len(directions),))
+    if not (np.isfinite(steps).all() and steps.all()):
+        raise GanxError(f"a step of {alpha} moves nothing anywhere; give a length such as 1")
+    samples = draw_samples(gan, key, n, psi, cutoff) if samples is None else samples
+    if len(samples.codes) < 2:
+        raise GanxError("one sample says nothing of others; ask for two at least, better 2000")
     before = score_codes(gan, predictor, samples.codes, samples.label)
     rows = []
     for i, vector in enumerate(directions.vectors):
@@ -173,14 +183,17 @@ def frechet_along(
     key: jax.Array,
     n: int = 2_000,
     alphas: Sequence[float] = (1.0, 2.0, 3.0),
+    psi: float = 1.0,
+    cutoff: int | None = None,
 ) -> np.ndarray:
     """Fréchet distance between edited and unedited samples, float64 `[directions, alphas]`.
 
     Args:
       features: images float32 `[n, H, W, C]` in [-1, 1] to features `[n, d]`; Inception's for the usual FID.
       alphas: steps, distances in the code.
+      psi, cutoff: truncation of the samples.
     """
-    samples = draw_samples(gan, key, n)
+    samples = draw_samples(gan, key, n, psi, cutoff)
     width = jax.eval_shape(features, jax.ShapeDtypeStruct((1, *gan.spec.shapes[-1]), np.float32)).shape[-1]
     reader = Predictor(tuple(map(str, range(width))), features)
     base = moments(score_codes(gan, reader, samples.codes, samples.label))
@@ -193,9 +206,12 @@ def frechet_along(
 
 
 def moved_codes(gan: Gan, samples: Samples, directions: Directions, vector: np.ndarray, alpha: float) -> np.ndarray:
-    """Codes of samples one step along a direction, in its space and layers: `[n, *code]`."""
+    """Codes of samples one step along a direction, in its space and layers: `[n, *code]`.
+
+    Latents of a style-based generator are mapped and truncated again once they have moved.
+    """
     if directions.space == "z" and codes.style_based(gan):
-        raise GanxError("these directions live in z; re-score directions in the code")
+        return begin(gan, samples.z + alpha * vector, samples.label, samples.psi, samples.cutoff).codes
     return np.asarray(move(gan, samples.codes, vector, [alpha], directions.layers)[:, 0])
 
 

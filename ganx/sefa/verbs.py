@@ -41,11 +41,7 @@ def _add_sefa(verbs: Verbs) -> None:
     parser.add_argument("--steps", type=int, default=11, help="pictures in a strip")
     parser.add_argument("--animate", choices=("webp", "gif", "none"), default="webp", help="format of the animations")
     parser.add_argument("--compare", default="", help=f"other methods beside it, comma-separated: {_METHODS}")
-    parser.add_argument(
-        "--predictor",
-        default="",
-        help="world:NAME, learned:NAME or package.module:function; the GAN's world if unset",
-    )
+    _add_predictor(parser)
     parser.add_argument("--samples", type=int, default=2000, help="pictures that --compare scores")
     parser.add_argument("--name", action="append", default=[], metavar="N=LABEL", help="name direction N (from 0)")
     parser.add_argument("--flip", default="", help="comma-separated directions to turn round as they are named")
@@ -64,16 +60,14 @@ def _add_rescore(verbs: Verbs) -> None:
     )
     _add_directions(parser)
     parser.add_argument("--method", default="sefa", help=f"one of {_METHODS}")
-    parser.add_argument(
-        "--predictor",
-        default="",
-        help="world:NAME, learned:NAME or package.module:function; the GAN's world if unset",
-    )
+    _add_predictor(parser)
     parser.add_argument("--samples", type=int, default=2000, help="pictures scored before and after")
-    parser.add_argument("--psi", type=float, help="truncation of styles; the published demo's if unset")
+    _add_truncation(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the samples")
     parser.add_argument(
-        "--features", default="", help="package.module:function for the Fréchet distance along the edit"
+        "--features",
+        default="",
+        help="Fréchet distance along the edit: inception for FID, faces, vgg16, or package.module:function",
     )
     parser.add_argument("--save", default="", metavar="FILE", help="write the names to this annotation file")
     parser.add_argument("--out", default="rescore", help="folder to write to")
@@ -106,6 +100,19 @@ def _add_directions(parser: argparse.ArgumentParser) -> None:
 
 def _add_samples(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", default="0-4", help='which samples, such as "0-4" or "7,12"')
+    _add_truncation(parser)
+
+
+def _add_predictor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--predictor",
+        default="",
+        help="what reads pictures: world:NAME, learned:NAME, resnet:FILE?names=smile,age or package.module:function; "
+        "the GAN's world if unset",
+    )
+
+
+def _add_truncation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--psi", type=float, help="truncation of styles; the published demo's if unset")
     parser.add_argument("--cutoff", type=int, help="truncate this many layers only")
 

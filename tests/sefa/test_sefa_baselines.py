@@ -7,6 +7,7 @@ import pytest
 
 from ganx import GanxError
 from ganx.models import init_gan
+from ganx.sefa.batches import draw_samples
 from ganx.sefa.ganspace import ganspace, styles
 from ganx.sefa.interfacegan import boundary, interfacegan, interpolate, project
 from ganx.sefa.pca import principal_components
@@ -61,6 +62,21 @@ def test_planes_of_attributes_are_found_and_named():
         interfacegan(gan, predictor, jax.random.key(1), n=64, attributes=("never",))
 
 
+def test_attributes_of_hardly_any_sample_are_left_out():
+    """One picture in a thousand wears a hat: there is no plane for it, and the others are found all the same."""
+    gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 6}, jax.random.key(0))
+    brightest = np.asarray(gan(draw_samples(gan, jax.random.key(1), 256).z)).mean((1, 2, 3)).max()
+
+    def score(x):
+        bright = x.mean((1, 2, 3))
+        return jnp.stack([bright, bright > brightest - 1e-6], 1).astype(jnp.float32)
+
+    predictor = Predictor(("bright", "hat"), score)
+    assert interfacegan(gan, predictor, jax.random.key(1), n=256, ratio=0.1).names == ("bright",)
+    with pytest.raises(GanxError, match="draw more"):
+        interfacegan(gan, predictor, jax.random.key(1), n=256, ratio=0.1, attributes=("hat",))
+
+
 @pytest.mark.parametrize(("scores", "message"), [(np.zeros(50), "score alike"), (np.arange(40.0), "as many scores")])
 def test_useless_scores_are_refused(scores, message):
     with pytest.raises(GanxError, match=message):
@@ -105,7 +121,7 @@ def test_streamed_components_are_those_of_all_samples(mapped):
     np.testing.assert_allclose(found.values, values[:4] / values.sum(), rtol=1e-5)
     np.testing.assert_allclose(found.scales, np.sqrt(values[:4]), rtol=0.03)  # of 5,000 other samples
     with pytest.raises(GanxError, match="stage out"):
-        ganspace(mapped, jax.random.key(3), stage="layer0")
+        ganspace(mapped, jax.random.key(3), k=4, stage="layer0")
 
 
 def test_few_wide_samples_have_the_same_components(monkeypatch):
@@ -135,5 +151,7 @@ def test_features_lead_back_to_z():
     found = ganspace(gan, jax.random.key(5), n=600, k=3)
     assert np.abs(np.linalg.norm(found.vectors, axis=1) - 1).max() <= 1e-6
     assert (np.diff(found.values) < 0).all()
-    with pytest.raises(GanxError, match="ask for fewer"):
-        ganspace(gan, jax.random.key(5), n=8, k=20)
+    with pytest.raises(GanxError, match="no 20 independent directions; ask for 6"):
+        ganspace(gan, jax.random.key(5), n=100, k=20)
+    with pytest.raises(GanxError, match="ask for fewer or draw more"):
+        ganspace(gan, jax.random.key(5), n=4, k=5)

@@ -1,5 +1,6 @@
 """Re-scoring: what directions change is measured on generators whose answer is known."""
 
+import argparse
 import json
 
 import jax
@@ -11,6 +12,7 @@ import ganx
 from ganx import GanxError, cli, sefa
 from ganx.data.worlds import world
 from ganx.models import init_gan
+from ganx.sefa.commands import truncation
 from ganx.sefa.directions import Directions
 from ganx.sefa.predictors import Predictor, as_predictor, find_predictor, world_predictor
 from ganx.sefa.rescore import Rescore, frechet_along, rescore
@@ -24,6 +26,10 @@ def gan():
 
 def brightness(images):
     return {"mean": images.mean((1, 2, 3)), "left": images[:, :, :4].mean((1, 2, 3))}
+
+
+def flat(images):
+    return images.reshape(len(images), -1)[:, :12]
 
 
 def test_changes_are_means_over_the_same_samples(gan):
@@ -70,6 +76,10 @@ def test_a_world_reads_its_own_pictures():
 def test_predictors_that_cannot_be_used_are_refused(gan):
     with pytest.raises(GanxError, match="by name"):
         as_predictor(lambda images: images, gan)
+    with pytest.raises(GanxError, match="the predictor fails on images"):
+        find_predictor(gan, "os:getcwd")
+    with pytest.raises(GanxError, match="not list"):
+        as_predictor(lambda images: [images], gan)
     with pytest.raises(GanxError, match="give --predictor"):
         find_predictor(gan)
     with pytest.raises(GanxError, match="cannot be imported"):
@@ -77,10 +87,25 @@ def test_predictors_that_cannot_be_used_are_refused(gan):
     assert find_predictor(gan, "test_sefa_rescore:brightness").columns == ("left", "mean")
 
 
+@pytest.mark.parametrize(
+    ("n", "alpha", "message"), [(1, 1.0, "two at least"), (8, np.nan, "moves nothing"), (8, 0.0, "moves nothing")]
+)
+def test_what_has_no_mean_change_is_refused(gan, n, alpha, message):
+    with pytest.raises(GanxError, match=message):
+        rescore(gan, as_predictor(brightness, gan), sefa.factorize(gan, k=1), jax.random.key(1), n, alpha)
+
+
+def test_scores_that_are_no_numbers_name_their_column(gan):
+    predictor = Predictor(
+        ("bright", "odd"), lambda x: jnp.stack([x.mean((1, 2, 3)), jnp.log(-(x[:, 0, 0, 0] ** 2))], 1)
+    )
+    with pytest.raises(GanxError, match="scores of odd contain NaN"):
+        rescore(gan, predictor, sefa.factorize(gan, k=1), jax.random.key(1), 8)
+
+
 def test_the_distance_of_edited_samples_grows(gan):
     found = sefa.factorize(gan, k=1)
-    features = lambda x: x.reshape(len(x), -1)[:, :12]  # noqa: E731
-    distance = frechet_along(gan, features, found, jax.random.key(2), n=256, alphas=(0.0, 1.0, 3.0))
+    distance = frechet_along(gan, flat, found, jax.random.key(2), n=256, alphas=(0.0, 1.0, 3.0))
     assert distance.shape == (1, 3)
     assert abs(distance[0, 0]) < 1e-6 < distance[0, 1] < distance[0, 2]
 
@@ -144,11 +169,42 @@ def test_the_commands_find_name_and_edit(gan, tmp_path, capsys):
     assert cli.main([*edit, "--direction", "tome"]) == 2
     assert "did you mean 'tone'" in capsys.readouterr().err
     score = ["rescore", path, "--top", "2", "--alpha", "3", *reader, "--samples", "64", "--save", str(names)]
+    score += ["--features", "test_sefa_rescore:flat"]
     assert cli.main([*score, "--out", str(out)]) == 0
     assert "diagonal share" in capsys.readouterr().out
     assert len(json.loads((out / "rescore.json").read_text())["change"]) == 2
-    assert cli.main(["sefa", path, "--range", "3..-3"]) == 2
-    assert "write it as -3..3" in capsys.readouterr().err
+    facts = json.loads((out / "rescore.json").read_text())["frechet_distance"]
+    assert (facts["name"], facts["alphas"]) == ("FD-flat", [1, 2, 3])
+    assert facts["directions"][0][0] < facts["directions"][0][2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--range", "3..-3"), "write it as -3..3"),
+        (("--seeds", "all"), "seeds 'all' cannot be read"),
+        (("--seeds", ","), "names no sample"),
+        (("--cutoff", "2"), "no styles to truncate; leave --cutoff out"),
+        (("--name", "smile"), "such as --name 3=smile"),
+        (("--flip", "0"), "flipped but not named"),
+        (("--top", "2", "--name", "5=smile"), "direction 5 does not exist"),
+    ],
+)
+def test_bad_arguments_cost_no_drawing(gan, tmp_path, capsys, arguments, message):
+    path = str(save(gan, tmp_path / "gan"))
+    assert cli.main(["sefa", path, *arguments, "--out", str(tmp_path / "late")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "late").exists()
+
+
+@pytest.mark.parametrize(
+    ("psi", "cutoff", "message"), [(None, 9, "has 4 layers to truncate"), (float("nan"), None, "cannot be truncated")]
+)
+def test_truncation_is_checked(psi, cutoff, message):
+    tiny = {"resolution": 8, "latent": 4, "style": 4, "mapping_layers": 1, "channel_base": 32, "channel_max": 4}
+    style = init_gan("stylegan2", tiny, jax.random.key(0))
+    with pytest.raises(GanxError, match=message):
+        truncation(style, argparse.Namespace(psi=psi, cutoff=cutoff))
 
 
 def test_directions_have_labels():

@@ -1,5 +1,7 @@
 """Edits in W and in Z, before and after truncation, several at once; named directions in a file."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from ganx import GanxError, codes, sefa
 from ganx.models import init_gan
 from ganx.sefa.annotations import annotate, load_annotations, named, save_annotations
+from ganx.sefa.batches import draw_samples
+from ganx.sefa.rescore import moved_codes
 
 TINY = {"resolution": 8, "latent": 8, "style": 8, "mapping_layers": 1, "channel_base": 64, "channel_max": 8}
 
@@ -38,6 +42,16 @@ def test_edits_in_z_go_through_the_mapping(style, z):
         sefa.edit(style, z, vector, [1.0], space="wp")
 
 
+def test_directions_in_z_move_latents_that_are_mapped_and_truncated_again(style):
+    samples = draw_samples(style, jax.random.key(4), 6, psi=0.6, cutoff=2)
+    found = dataclasses.replace(sefa.random_directions(style, jax.random.key(5), k=1), space="z")
+    vector = found.vectors[0]
+    moved = moved_codes(style, samples, found, vector, 0.5)
+    by_hand = style.until("map", samples.z + 0.5 * vector, psi=0.6, cutoff=2).features
+    np.testing.assert_allclose(moved, by_hand, atol=1e-6)
+    assert np.abs(moved - samples.codes).max() > 0.01
+
+
 def test_several_edits_add_up(style, z):
     code = np.asarray(style.until("map", z).features)
     low, high = sefa.factorize(style, "0-1", k=2), sefa.factorize(style, "2-3", k=2)
@@ -48,8 +62,6 @@ def test_several_edits_add_up(style, z):
 
 def test_traverse_goes_in_natural_steps(style, z):
     found = sefa.factorize(style, "0-1", k=2)
-    import dataclasses
-
     scaled = dataclasses.replace(found, scales=np.array([1.0, 3.0], np.float32))
     strips = sefa.traverse(style, z, scaled, [0.0, 1.0])
     assert strips.shape == (2, 2, 2, 8, 8, 3)
