@@ -1,4 +1,8 @@
-"""Principal components of a stream, exact: one pass for mean and covariance, then one eigen-decomposition."""
+"""Principal components of a stream: one pass for mean and covariance, then one eigen-decomposition.
+
+Where features are too many for a covariance, the samples' own Gram matrix takes its place, and where these are too many
+as well, the stream is passed over until the first components stand still (block subspace iteration).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.sparse.linalg import eigsh
 
@@ -15,6 +20,10 @@ from ganx.metrics.moments import add, finish, start
 DENSE = 1024  # up to this size all eigenvectors are found; of larger matrices the first few, by Lanczos' method
 LARGEST = 8192
 """Most features (or samples, if they are fewer) that a covariance is formed of: 256 MB."""
+
+STILL = 1e-2  # |C v - λ v| of a component over its λ, at which it stands still
+_PASSES = 60
+_HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class Components(NamedTuple):
@@ -36,11 +45,11 @@ class Components(NamedTuple):
 def principal_components(batches: Callable[[], Iterable[jax.Array]], k: int) -> Components:
     """The first `k` principal components of what `batches()` yields, `[n, d]` each, all of one shape.
 
-    Equal to PCA of all rows at once. Where rows are wider than `LARGEST`, they are kept and their `[rows, rows]` Gram
-    matrix is decomposed instead.
+    Equal to PCA of all rows at once, to rounding. Where there are more than `LARGEST` of both rows and columns, the
+    components are those of PCA to within `STILL`: `batches` is then called once for each pass, and must yield the same.
 
     Raises:
-      GanxError: fewer than two rows, more components than the data have, or both sides too large.
+      GanxError: fewer than two rows, more components than the data have, or components that do not stand still.
     """
     stream = iter(batches())
     first = next(stream, None)
@@ -48,7 +57,8 @@ def principal_components(batches: Callable[[], Iterable[jax.Array]], k: int) -> 
         raise GanxError("principal components need two samples or more, not 0")
     rows = _chain(first, stream)
     if first.shape[1] > LARGEST:
-        return _of_few(rows, k)
+        few = _keep(rows)
+        return _by_passes(batches, k) if few is None else _of_few(few, k)
     sums = start(first.mean(0))
     for batch in rows:
         sums = add(sums, batch, np.ones(len(batch), bool))
@@ -58,17 +68,18 @@ def principal_components(batches: Callable[[], Iterable[jax.Array]], k: int) -> 
     return _components(found.mean, values, vectors, np.trace(found.covariance))
 
 
-def _of_few(rows: Iterable[jax.Array], k: int) -> Components:
-    """Components of fewer samples than features, kept on the host."""
+def _keep(rows: Iterable[jax.Array]) -> np.ndarray | None:
+    """All rows on the host; None if they are more than `LARGEST`."""
     kept: list[np.ndarray] = []
     for batch in rows:
         kept.append(np.asarray(batch, np.float32))
         if sum(map(len, kept)) > LARGEST:
-            raise GanxError(
-                f"{kept[0].shape[1]} features of more than {LARGEST} samples are too many; take fewer samples, "
-                "or a stage with fewer features"
-            )
-    x = np.concatenate(kept)
+            return None
+    return np.concatenate(kept)
+
+
+def _of_few(x: np.ndarray, k: int) -> Components:
+    """Components of fewer samples than features."""
     _check(k, min(len(x) - 1, x.shape[1]))
     mean = x.mean(0, dtype=np.float64)
     x = x - mean.astype(np.float32)
@@ -76,6 +87,56 @@ def _of_few(rows: Iterable[jax.Array], k: int) -> Components:
     values, left = _largest(gram, k)
     vectors = left @ x
     return _components(mean, values, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.trace(gram))
+
+
+def _by_passes(batches: Callable[[], Iterable[jax.Array]], k: int) -> Components:
+    """Components of many wide samples: a block of directions is multiplied by the covariance, pass after pass.
+
+    The block is wider than what is asked for, since a component's error falls by λ_block / λ_component in each pass.
+    """
+    count, mean, total = _spread(batches())
+    _check(k, min(count - 1, len(mean)))
+    width = min(2 * k + 16, len(mean))
+    block = np.linalg.qr(np.random.default_rng(0).normal(size=(len(mean), width)))[0]
+    shift = jnp.asarray(mean, jnp.float32)
+    for _ in range(_PASSES):
+        moved = np.zeros_like(block)
+        for batch in batches():
+            moved += np.asarray(_multiply(batch, shift, jnp.asarray(block, jnp.float32)), np.float64)
+        moved /= count - 1
+        values, turn = np.linalg.eigh(block.T @ moved)
+        values, turn = values[::-1][:k], turn[:, ::-1][:, :k]
+        vectors = block @ turn
+        if (np.linalg.norm(moved @ turn - vectors * values, axis=0) <= STILL * values).all():
+            return _components(mean, values, vectors.T, total)
+        block = np.linalg.qr(moved)[0]
+    raise GanxError(f"{k} components do not stand still in {_PASSES} passes; ask for fewer, or of fewer samples")
+
+
+def _spread(rows: Iterable[jax.Array]) -> tuple[int, np.ndarray, float]:
+    """Number of rows, their mean float64 `[d]`, and their whole variance."""
+    stream = iter(rows)
+    first = next(stream)
+    shift, count = first.mean(0), 0
+    sums, squares = np.zeros(first.shape[1]), np.zeros(first.shape[1])
+    for batch in _chain(first, stream):
+        more = _sums(batch, shift)
+        count, sums, squares = count + len(batch), sums + np.asarray(more[0]), squares + np.asarray(more[1])
+    variance = (squares - sums**2 / count) / (count - 1)
+    return count, np.asarray(shift, np.float64) + sums / count, float(variance.sum())
+
+
+@jax.jit
+def _sums(batch: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x = batch.astype(jnp.float32) - shift
+    return x.sum(0), jnp.square(x).sum(0)
+
+
+@jax.jit
+def _multiply(batch: jax.Array, mean: jax.Array, block: jax.Array) -> jax.Array:
+    """A batch's part of scatter times block, float32 `[d, width]`."""
+    x = batch.astype(jnp.float32) - mean
+    return jnp.matmul(x.T, jnp.matmul(x, block, precision=_HIGHEST), precision=_HIGHEST)
 
 
 def _largest(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
