@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import re
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def run_sefa(args: argparse.Namespace) -> None:
     names = parse_names(args.name, args.flip)
     samples = seeded(gan, args)
     methods = list(dict.fromkeys(["sefa", *(m.strip() for m in args.compare.split(",") if m.strip())]))
-    predictor = _predictor(gan, args.predictor, methods) if len(methods) > 1 else None
+    predictor = _predictor(gan, args.predictor, methods) if args.predictor or len(methods) > 1 else None
     findings = compare.compare(
         gan,
         jax.random.key(0),
@@ -61,7 +62,7 @@ def run_sefa(args: argparse.Namespace) -> None:
     folder = Path(writable_folder(args.out))
     for finding in findings:
         say(f"{finding.method}: drawing")
-        _write_strips(folder, gan, samples, finding.directions.top(args.top), distances, args.animate)
+        _write_strips(folder, gan, samples, _labelled(finding).top(args.top), distances, args.animate)
     if predictor is not None:
         (folder / "compare.json").write_text(to_json([_facts(f) for f in findings]))
         for finding in findings:
@@ -198,6 +199,15 @@ def _predictor(gan: Gan, text: str, methods: list[str]) -> Predictor | None:
     if not text and not gan.spec.data.startswith("world:") and "interfacegan" not in methods:
         return None
     return find_predictor(gan, text)
+
+
+def _labelled(finding: compare.Finding) -> Directions:
+    """Its directions, called after what they change most where that is known; a minus stands where it falls."""
+    found, effects = finding.directions, finding.effects
+    if effects is None or found.names:
+        return found
+    signed = (f"-{name}" if sign < 0 else name for name, sign in effects.names())
+    return dataclasses.replace(found, names=tuple(f"{i + 1}: {name}" if name else "" for i, name in enumerate(signed)))
 
 
 def _write_strips(

@@ -32,8 +32,8 @@ def _add_sefa(verbs: Verbs) -> None:
         "sefa",
         "directions hidden in the weights: strips, animations, arrays",
         "Writes OUT/sefa.png (a strip sheet), an animation for each direction and OUT/sefa.npz with layers,\n"
-        "boundaries and values; the same for every method in --compare, and compare.json where something can score\n"
-        "pictures.",
+        "boundaries and values; the same for every method in --compare. Where something can read the pictures,\n"
+        "--compare and --predictor also write compare.json and call directions after what they change most.",
     )
     _add_directions(parser)
     _add_samples(parser)

@@ -18,6 +18,7 @@ SIZES = {
     "stylegan3": STYLE | {"resolution": 16, "channel_base": 128, "channel_max": 8, "layers": 6},
     "pggan": {"resolution": 8, "latent": 6, "channel_base": 32, "channel_max": 8},
     "dcgan": {"resolution": 8, "width": 4, "latent": 6},
+    "mlp": {"resolution": 8, "channels": 1, "width": 12, "latent": 6},
     "biggan": {"resolution": 32, "width": 4, "classes": 3},
     "biggan_deep": {"resolution": 32, "width": 4, "classes": 3},
 }
@@ -57,6 +58,16 @@ def test_every_family_is_factorised(gan):
     alone = sefa.factorize(gan)
     np.testing.assert_allclose(found["all"].values, alone.values, rtol=1e-5, atol=1e-5)
     assert found["all"].stages == tuple(stage for stage in rows if stage != "input")
+
+
+def test_all_ranges_are_one_program_which_is_compiled_once(style, caplog):
+    """Acceptance check 11 as far as it does not depend on the machine; `scripts/bench/sefa.py` has the times."""
+    ranges = sefa.every_range(style)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        sefa.factorize_many(style, ranges, row_normalize=False)
+        sefa.factorize_many(jax.tree.map(lambda x: 2 * x, style), ranges, row_normalize=False)
+    assert len(ranges) == 10
+    assert sum("Finished XLA compilation of jit(decompose)" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_the_pose_of_a_stylegan3_is_left_out_unless_asked_for():

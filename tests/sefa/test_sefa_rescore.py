@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,10 @@ def gan():
 
 def brightness(images):
     return {"mean": images.mean((1, 2, 3)), "left": images[:, :, :4].mean((1, 2, 3))}
+
+
+def red(images):
+    return {"red": 100 * images[..., 0].mean((1, 2))}
 
 
 def flat(images):
@@ -164,6 +169,12 @@ def test_the_commands_find_name_and_edit(gan, tmp_path, capsys):
         np.testing.assert_allclose(file["distances"], [-2, 0, 2])
     facts = json.loads((out / "compare.json").read_text())
     assert [f["method"] for f in facts] == ["sefa", "random"]
+    named = ["sefa", *common, "--predictor", "test_sefa_rescore:red", "--samples", "32", "--animate", "none"]
+    assert cli.main([*named, "--out", str(out)]) == 0
+    facts = json.loads((out / "compare.json").read_text())
+    assert re.fullmatch(r"-?red", facts[0]["names"][0])
+    with np.load(out / "sefa.npz") as file:
+        assert file["names"][0] == f"1: {facts[0]['names'][0]}"
     edit = ["edit", path, "--annotations", str(names), "--out", str(out / "edit.png")]
     assert cli.main([*edit, "--direction", "tone", "--seeds", "0", "--steps", "3", "--range", "-2..2"]) == 0
     assert cli.main([*edit, "--direction", "tome"]) == 2
