@@ -39,7 +39,7 @@ ALPHAS = (1.0, 2.0, 3.0)
 
 def run_sefa(args: argparse.Namespace) -> None:
     """`ganx sefa`."""
-    gan = load(args.gan)
+    gan = open_pictures(args.gan)
     distances = parse_range(args.range, args.steps)
     names = parse_names(args.name, args.flip)
     samples = seeded(gan, args)
@@ -75,7 +75,7 @@ def run_sefa(args: argparse.Namespace) -> None:
 
 def run_rescore(args: argparse.Namespace) -> None:
     """`ganx rescore`."""
-    gan = load(args.gan)
+    gan = open_pictures(args.gan)
     predictor = find_predictor(gan, args.predictor)
     if predictor.note:
         say(predictor.note)
@@ -102,17 +102,30 @@ def run_rescore(args: argparse.Namespace) -> None:
 
 def run_edit(args: argparse.Namespace) -> None:
     """`ganx edit`."""
-    gan = load(args.gan)
-    amounts = parse_range(args.range, args.steps)
+    gan = open_pictures(args.gan)
+    amounts, out = parse_range(args.range, args.steps), Path(args.out)
+    if out.is_dir():
+        raise GanxError(f"{out} is a folder; name the PNG to write, such as {out / 'edit.png'}")
     moves = [named(args.annotations, label).as_directions(gan) for label in args.direction]
     samples = seeded(gan, args)
     code = [np.asarray(shifted(gan, samples.codes, [(move, 0, float(a)) for move in moves])) for a in amounts]
     label = None if samples.label is None else samples.label[:, None]
     pictures = spaces.draw(gan, np.stack(code, 1), sheets.SIDE, label)
-    out = Path(args.out)
     writable_folder(out.parent)
     out.write_bytes(sheets.strip_sheet(pictures[None], [" + ".join(args.direction)], amounts))
     print(out)
+
+
+def open_pictures(path: str) -> Gan:
+    """A GAN that draws pictures from a vector.
+
+    Raises:
+      GanxError: there is none, or one of points or of translations.
+    """
+    gan = load(path)
+    if len(gan.spec.latent) != 1 or gan.spec.channels not in (1, 3):
+        raise GanxError(f"{path} draws no pictures from a vector, so no strips either; give a GAN that does")
+    return gan
 
 
 def seeded(gan: Gan, args: argparse.Namespace) -> Samples:

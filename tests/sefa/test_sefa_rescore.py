@@ -179,6 +179,8 @@ def test_the_commands_find_name_and_edit(gan, tmp_path, capsys):
     assert cli.main([*edit, "--direction", "tone", "--seeds", "0", "--steps", "3", "--range", "-2..2"]) == 0
     assert cli.main([*edit, "--direction", "tome"]) == 2
     assert "did you mean 'tone'" in capsys.readouterr().err
+    assert cli.main([*edit, "--direction", "tone", "--out", str(out)]) == 2
+    assert "name the PNG to write" in capsys.readouterr().err
     score = ["rescore", path, "--top", "2", "--alpha", "3", *reader, "--samples", "64", "--save", str(names)]
     score += ["--features", "test_sefa_rescore:flat"]
     assert cli.main([*score, "--out", str(out)]) == 0
@@ -206,6 +208,15 @@ def test_bad_arguments_cost_no_drawing(gan, tmp_path, capsys, arguments, message
     assert cli.main(["sefa", path, *arguments, "--out", str(tmp_path / "late")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "late").exists()
+
+
+@pytest.mark.parametrize("verb", ["sefa", "rescore", "edit"])
+def test_gans_of_points_are_refused(tmp_path, capsys, verb):
+    points = init_gan("mlp", {"width": 4, "depth": 1}, jax.random.key(0))
+    path = str(save(points, tmp_path / "points"))
+    more = ["--direction", "left"] if verb == "edit" else []
+    assert cli.main([verb, path, *more, "--out", str(tmp_path / "out")]) == 2
+    assert "draws no pictures from a vector" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
