@@ -10,10 +10,10 @@ from ganx.models import layers
 
 
 class UNet(nn.Module):
-    """Images float32 `[n, R, R, C]` in [-1, 1] to logits `[n, R, R, classes]`.
+    """Images float32 `[n, H, W, C]` in [-1, 1] to logits `[n, H, W, classes]`.
 
     Two 3 x 3 convolutions with ReLU a level, means of 2 x 2 downwards, repeated pixels and a skip upwards; borders are
-    padded, so that the output has the image's size. R is a multiple of `2 ** (len(widths) - 1)`.
+    padded, so that the output has the image's size. Height and width are multiples of `multiple`.
 
     Attributes:
       classes: how many there are.
@@ -22,6 +22,11 @@ class UNet(nn.Module):
 
     classes: int
     widths: tuple[int, ...] = (16, 32, 64)
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of its images are multiples of."""
+        return 2 ** (len(self.widths) - 1)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -19,7 +19,7 @@ from ganx.errors import GanxError
 from ganx.models.initialise import initialise
 from ganx.models.worldnet import WorldNet
 from ganx.readers import keep
-from ganx.readers.fit import RECIPE, fit
+from ganx.readers.fit import RECIPE, fit, worn
 from ganx.readers.worn import draw, wear
 
 STEPS, BATCH = 3000, 64
@@ -114,7 +114,7 @@ def attribute_reader(name: str = "faces", size: int = 64, seed: int = 0, *, step
 
     def train() -> tuple[Any, Any]:
         variables = initialise(module.init, jax.random.key(seed), jnp.zeros((1, *pictures.shape)))
-        variables = keep.rounded(fit(pictures, variables, _objective(module, pictures), steps, BATCH, seed))
+        variables = keep.rounded(fit(worn(pictures, BATCH, seed), variables, _objective(module, pictures), steps))
         return variables, measure(AttributeReader(module, variables, pictures, {}))
 
     variables, accuracy = keep.find_or_train(config, train)

@@ -1,4 +1,4 @@
-"""How a reader is trained: Adam on pictures that are drawn as they are needed, none of them twice."""
+"""How a reader is trained: Adam on batches that are drawn as they are needed."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from tqdm import tqdm
 
 from ganx.data.example import Example
 from ganx.data.worlds import PictureWorld
 from ganx.readers.worn import BLUR, NOISE, SHIFT, draw, wear
 
-Objective = Callable[[Any, jax.Array, Example, Any], jax.Array]
-"""(variables, images, example, numbers) to a scalar loss."""
+Draw = Callable[[int], tuple[Any, ...]]
+"""The number of a step to its batch."""
+Objective = Callable[..., jax.Array]
+"""(variables, *batch) to a scalar loss."""
 
 LEARNING_RATE = 2e-3
 RECIPE = {"learning_rate": LEARNING_RATE, "blur": BLUR, "noise": NOISE, "shift": SHIFT}
 """What a trained reader depends on beside its network, its world and its length."""
 
 
-def fit(world: PictureWorld, variables: Any, objective: Objective, steps: int, batch: int, seed: int) -> Any:
-    """Trains from `variables` and gives the result (datasets §5.3: Adam 2e-3, cosine).
-
-    Args:
-      objective: told the worn pictures, what is true of them, and the world's numbers by name.
-    """
-    optimiser = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
+def worn(world: PictureWorld, batch: int, seed: int) -> Draw:
+    """Batches of a world, none of its pictures twice: the worn pictures, what is true of them, the world's numbers."""
 
     @jax.jit
     def drawn(i: jax.Array) -> tuple[jax.Array, Example, Any]:
@@ -35,14 +33,21 @@ def fit(world: PictureWorld, variables: Any, objective: Objective, steps: int, b
         images, example = draw(world, indices)
         return wear(images, jax.random.fold_in(jax.random.key(seed), i)), example, world.params(indices).values
 
+    return lambda i: drawn(jnp.int32(i))
+
+
+def fit(drawn: Draw, variables: Any, objective: Objective, steps: int) -> Any:
+    """Trains from `variables` and gives the result (datasets §5.3: Adam 2e-3, cosine)."""
+    optimiser = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
+
     @jax.jit
-    def step(state: Any, images: jax.Array, example: Example, numbers: Any) -> Any:
+    def step(state: Any, *batch: Any) -> Any:
         variables, inner = state
-        slopes = jax.grad(objective)(variables, images, example, numbers)
+        slopes = jax.grad(objective)(variables, *batch)
         updates, inner = optimiser.update(slopes, inner)
         return optax.apply_updates(variables, updates), inner
 
     state = (variables, optimiser.init(variables))
-    for i in range(steps):
-        state = step(state, *drawn(jnp.int32(i)))
+    for i in tqdm(range(steps), "training", disable=None):
+        state = step(state, *drawn(i))
     return state[0]

@@ -69,7 +69,7 @@ def find_or_train(config: Facts, train: Callable[[], tuple[Any, Facts]]) -> tupl
         if (place / f"{name}.json").exists():
             return load(place / name)
     print(
-        f"no {config['kind']} of world:{config['world']} at {config['size']} pixels (seed {config['seed']}) is at "
+        f"no {config['kind']} of {config['world']} at {config['size']} pixels (seed {config['seed']}) is at "
         "hand; training it now, once, some minutes on a CPU",
         file=sys.stderr,
         flush=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ganx.data import open_source
 from ganx.data.worlds import PictureWorld
 from ganx.errors import GanxError
-from ganx.readers import named, part_segmenter
+from ganx.readers import masked_segmenter, named, part_segmenter
 from ganx.segment import Segmenter
 from ganx.segmenters.boxes import read_boxes
 from ganx.segmenters.oracle import ColourOracle
@@ -17,18 +17,23 @@ def open_segmenter(name: str) -> Segmenter:
     Args:
       name: "world:faces" or another picture world for its colour oracle; "unet:faces?size=32" for the network that
         reads that world's pictures of that size (64 by default), trained if it is not at hand; `&seed=1` for another;
-        "upernet:FOLDER" for published weights; "boxes:mouth=0.62,0.30,0.82,0.70&eyes=…" for places in aligned
-        pictures.
+        "unet:SOURCE", such as "unet:zip:camvid.zip?size=64x48", for one that learns from a source's masks, see
+        `ganx.readers.masked_segmenter`; "upernet:FOLDER" for the published network;
+        "boxes:mouth=0.62,0.30,0.82,0.70&eyes=…" for places in aligned pictures.
 
     Raises:
       GanxError: there is none of that name.
     """
-    if name.startswith("unet:"):
-        return part_segmenter(*named(name))
     if name.startswith("upernet:"):
-        from ganx.convert.upernet import load_upernet  # which needs this package
+        from ganx.convert.upernet import load_upernet  # which makes a segmenter of this package
 
         return load_upernet(name.removeprefix("upernet:"))
+    if name.startswith("unet:world:"):
+        raise GanxError(f"a world's segmenter is named unet:{name.removeprefix('unet:world:')}")
+    if name.startswith("unet:") and ":" in name.removeprefix("unet:").partition("?")[0]:
+        return masked_segmenter(name.removeprefix("unet:"))
+    if name.startswith("unet:"):
+        return part_segmenter(*named(name))
     if name.startswith("boxes:"):
         return read_boxes(name)
     if name.startswith("world:"):

@@ -11,7 +11,7 @@ from ganx.data.worlds import world
 from ganx.errors import GanxError
 from ganx.readers import attribute_reader, keep, named, part_segmenter
 from ganx.readers.attributes import AttributeReader, measure
-from ganx.readers.parts import _confusion, _scores
+from ganx.readers.parts import _confusion, scores
 from ganx.readers.worn import BLUR, blur, wear
 from ganx.sefa.predictors import learned_predictor
 from ganx.segment import SoftSegmenter, note
@@ -116,9 +116,9 @@ def test_the_shipped_segmenters_of_faces_are_as_good_as_they_say(size, monkeypat
     """Datasets §5.3: mIoU at least 0.95 on clean pictures and 0.85 under a blur of 0.6."""
     monkeypatch.setenv("GANX_CACHE", str(tmp_path))
     monkeypatch.setattr("ganx.readers.parts.TRUTH", 128)
-    segmenter = open_segmenter(f"unet:faces?size={size}")
+    segmenter, faces = open_segmenter(f"unet:faces?size={size}"), world("faces", size=size)
     for kind, edges, deviation, least in (("hard edges", "hard", 0.0, 0.95), ("blur 0.6", "hard", 0.6, 0.85)):
-        found = _scores(_confusion(segmenter, edges, deviation, 64))["mIoU"]
+        found = scores(_confusion(segmenter, faces, edges, deviation, 64))["mIoU"]
         assert found >= least
         assert found == pytest.approx(segmenter.accuracy[kind]["mIoU"], abs=0.03)
     assert not list(tmp_path.iterdir())
