@@ -140,7 +140,7 @@ def load_live(path: epath.PathLike) -> Any:
     like = _abstract(module_from_fields(manifest.family, "generator", manifest.generator))
     if manifest.kind == "run":
         params, stats = like["params"], {name: tree for name, tree in like.items() if name != "params"}
-        net = load_tree(_newest(directory), {"g": {"params": params, "stats": stats}}, "state")["g"]
+        net = load_tree(newest(directory), {"g": {"params": params, "stats": stats}}, "state")["g"]
         return {"params": net["params"], **net["stats"]}
     return load_tree(directory / "live", like) if (directory / "live").exists() else None
 
@@ -215,11 +215,11 @@ def _abstract(generator: Any) -> Any:
 
 def _variables(directory: epath.Path, manifest: Manifest, part: str, like: Any) -> Any:
     if manifest.kind == "run":
-        return load_tree(_newest(directory), like, part)
+        return load_tree(newest(directory), like, part)
     return load_tree(directory / part, like)
 
 
-def _newest(run: epath.Path) -> epath.Path:
+def newest(run: epath.Path) -> epath.Path:
     """A run's newest complete checkpoint: a folder named by its step; unfinished ones have longer names."""
     folder = run / CHECKPOINTS
     steps = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []

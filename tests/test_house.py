@@ -14,7 +14,7 @@ FLOORS = [
     {"arrays", "numbers"},
     {"gan", "pictures"},
     {"lens", "codes", "models", "data", "segment"},
-    {"convert", "store", "segmenters", "readers"},
+    {"convert", "store", "segmenters", "readers", "grouped"},
     {"training", "metrics", "sefa", "igan", "dissection", "seeing", "egan", "modulargan", "report"},
     {"demo", "app"},
     {"cli"},

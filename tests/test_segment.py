@@ -102,6 +102,8 @@ def test_labels_and_segmenters_are_found_by_name():
         open_segmenter("world:gaussians")
     with pytest.raises(GanxError, match="no segmenter"):
         open_segmenter("nothing")
+    with pytest.raises(GanxError, match="no encoder_epoch_40"):
+        open_segmenter("upernet:nowhere")
 
 
 def test_boxes_label_what_is_inside_them():

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ganx.arrays import read_npz
 from ganx.dissection.effects import Effect, effects
 from ganx.dissection.result import Dissection
-from ganx.dissection.samples import Samples, check_stage
-from ganx.errors import GanxError
+from ganx.dissection.samples import Samples
 from ganx.gan import Gan
+from ganx.grouped import read_grouping, rectified
 from ganx.lens import Section, Table
 
-FILE = "groups.npz"
 COLUMNS = ("group", "units", "label", "IoU", "of it lost without", "damage elsewhere", "class that loses most", "of it")
 _COMMON = 0.002  # share of the pixels below which a class's losses are mostly noise
 
@@ -29,10 +27,12 @@ class Groups:
     Attributes:
       stage: the stage.
       labels: int `[U]`, group of every unit, from 0 up.
+      gan: whose units they are: with a ReLU after the stage, where it was trained with one.
     """
 
     stage: str
     labels: np.ndarray
+    gan: Gan
 
     @property
     def masks(self) -> np.ndarray:
@@ -46,23 +46,17 @@ class Groups:
         return masks / np.maximum(masks.sum(1, keepdims=True), 1)
 
 
-def read_groups(path: str | Path, gan: Gan) -> Groups:
-    """Groups from a file, or a folder with `groups.npz`, that holds `stage` and `labels`; what IGAN saves.
+def read_groups(path: str | Path, gan: Gan) -> Groups | None:
+    """Groups of a run, a folder or a file, see `ganx.grouped.read_grouping`; None where there are none.
 
     Raises:
-      GanxError: no such file, or groups of another GAN.
+      GanxError: nothing there, damaged, or groups of another GAN.
     """
-    path = Path(path)
-    path = path / FILE if path.is_dir() else path
-    mend = "give what ganx.igan.save_concepts wrote"
-    arrays = read_npz(path, "groups", mend)
-    if not {"stage", "labels"} <= set(arrays):
-        raise GanxError(f"{path} holds no groups; {mend}")
-    stage, labels = str(arrays["stage"]), np.asarray(arrays["labels"], np.int64)
-    units = check_stage(gan, stage)[2]
-    if labels.shape != (units,) or labels.min() < 0:
-        raise GanxError(f"{path} has groups of {labels.size} units, and {stage} of this GAN has {units}")
-    return Groups(stage, labels)
+    found = read_grouping(path, gan)
+    if found is None:
+        return None
+    whole = rectified(gan, found.stage) if found.rectify else gan
+    return Groups(found.stage, found.labels.astype(np.int64), whole)
 
 
 def score(samples: Samples, groups: Groups) -> Effect:

@@ -24,7 +24,7 @@ from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.segment import Segmenter, index_of, note
 from ganx.segmenters import open_segmenter
-from ganx.store import load, writable_folder
+from ganx.store import find, load, writable_folder
 
 _GALLERY = 48
 
@@ -41,7 +41,7 @@ class Request:
       actions: class by action, "ablate" or "insert".
       mask: path of the picture that says where to insert.
       repair: whether artefact units are looked for and removed, of which `units` are tried.
-      groups: path of groups of units to be scored, see `ganx.dissection.groups`.
+      groups: path of groups of units to be scored, see `ganx.grouped`; the GAN's own by default.
       real, net: real images and the network that they are compared through, see `ganx.dissection.judge`.
     """
 
@@ -73,18 +73,18 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
     if not layers:
         raise GanxError("this GAN has no feature maps to dissect")
     mask = read_mask(request.mask) if request.mask else None
+    of = _groups(request.groups, name, gan)
     folder = Path(str(writable_folder(out)))
     key = jax.random.key(request.seed)
     critic = None
     if request.repair:
         critic = judge(gan, request.real or gan.spec.data, 5 * request.images, request.net, say)
     book = Book(gan, name, folder, request.seed)
-    if request.groups:
-        of = groups.read_groups(request.groups, gan)
+    if of is not None:
         found = dissect(
-            gan, of.stage, segmenter, request.images, request.threshold, key=key, mix=of.means, progress=say
+            of.gan, of.stage, segmenter, request.images, request.threshold, key=key, mix=of.means, progress=say
         )
-        effect = groups.score(Samples(gan, of.stage, segmenter, key, request.images), of)
+        effect = groups.score(Samples(of.gan, of.stage, segmenter, key, request.images), of)
         groups.write(folder / f"{of.stage}-groups.csv", found, of, effect)
         book.extra("groups", f"Groups of {of.stage}", groups.section(found, of, effect))
     for layer in layers:
@@ -106,6 +106,14 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
         say(f"{layer}: {int(found.interpretable().sum())} of {found.units} units match a concept")
     say(f"open {book.close()}")
     return folder
+
+
+def _groups(path: str, name: str, gan: Gan) -> groups.Groups | None:
+    """Those of a path, which must have some, or the GAN's own, if it has any."""
+    found = groups.read_groups(path or str(find(name)), gan)
+    if path and found is None:
+        raise GanxError(f"{path} has no groups of units (yet); give a run of ganx train --config configs/igan/…")
+    return found
 
 
 def choose_segmenter(gan: Gan, name: str) -> Segmenter:

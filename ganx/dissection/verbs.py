@@ -41,7 +41,7 @@ The pages link to each other; with --out REPORT/dissection also to the page that
     parser.add_argument("--insert", metavar="CLASS", help="draw a class")
     parser.add_argument("--at", metavar="MASK.png", help="where to draw it; everywhere by default")
     parser.add_argument("--repair", action="store_true", help="remove units that draw artefacts; --units are tried")
-    parser.add_argument("--groups", help="score groups of units too: groups.npz of IGAN, or a folder that has it")
+    parser.add_argument("--groups", help="groups of units to score too: a run of IGAN, or groups.npz; the GAN's own")
     parser.add_argument("--real", help="real images to repair by, such as folder:PHOTOS?size=64; the training data's")
     parser.add_argument("--net", help="faces, inception or pixels: what images are compared through; the best at hand")
     parser.set_defaults(run=_dissect)

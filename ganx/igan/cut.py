@@ -7,11 +7,8 @@ from typing import Any
 
 import jax
 
-from ganx.errors import GanxError
 from ganx.gan import Activation, Edits, Gan
-
-_IMAGE_CHANNELS = 4  # a stage with no more channels gives images, not features
-_SIDE = 32  # the paper's target layer, in both of its experiments
+from ganx.grouped import target_stage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,23 +46,9 @@ class Cut:
 
 
 def choose_cut(gan: Gan, stage: str = "", rectify: bool = False) -> Cut:
-    """The cut at `stage`, or by default at the last layer of the paper's size (which layer of that size is ours).
-
-    The paper takes features of 32 x 32 for images of 64 and 128; we take at most half of the image, and leave at least
-    one stage between the features and the one that makes the image: filters that are mixed into colours at once stand
-    for strokes and colours, not for parts. So a DCGAN of 64 pixels is cut at 16 x 16, a BigGAN at 32 x 32.
+    """The cut at `stage`, or by default at the one that `ganx.grouped.target_stage` says.
 
     Raises:
       GanxError: no such stage, or one whose features are not maps `[h, w, m]` of more than four channels.
     """
-    fits = [name for name, shape in gan.shapes.items() if len(shape) == 3 and shape[2] > _IMAGE_CHANNELS]
-    if not stage:
-        side = min(_SIDE, gan.spec.resolution // 2)
-        early = [name for name in fits if gan.stages.index(name) < len(gan.stages) - 2] or fits
-        small = [name for name in early if gan.shapes[name][0] <= side]
-        if not small:
-            raise GanxError(f"no stage of this {gan.spec.family} gives maps of at most {side} pixels; name a stage")
-        stage = max(small, key=lambda name: (gan.shapes[name][0], gan.stages.index(name)))
-    if stage not in fits:
-        raise GanxError(f"the stage {stage!r} gives no maps of many filters; cut at one of: {', '.join(fits)}")
-    return Cut(stage, rectify)
+    return Cut(target_stage(gan, stage), rectify)

@@ -15,18 +15,16 @@ import zipfile
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
 from ganx.errors import GanxError
 from ganx.gan import Gan
+from ganx.grouped import FILE, run_grouping
 from ganx.igan.cut import Cut, choose_cut
 from ganx.igan.energy import PAPER, EnergyForm
 from ganx.igan.state import new_memory
-from ganx.store import CHECKPOINTS, find, load, load_tree, read_manifest
-
-FILE = "groups.npz"
+from ganx.store import find, load, load_tree, newest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +76,7 @@ def open_concepts(path: epath.PathLike) -> tuple[Gan, Concepts | None]:
     gan, directory = load(path), find(path)
     if (directory / FILE).exists():
         return gan, _checked(_read(directory / FILE), gan, directory)
-    if read_manifest(directory).kind == "run" and (directory / "config.json").exists():
-        config = json.loads((directory / "config.json").read_text())
-        if config.get("method") == "igan":
-            return gan, _of_run(gan, directory, config["igan"])
-    return gan, None
+    return gan, _of_run(gan, directory)
 
 
 def _read(path: epath.Path) -> Concepts:
@@ -105,16 +99,13 @@ def _checked(concepts: Concepts, gan: Gan, directory: epath.Path) -> Concepts:
     return concepts
 
 
-def _of_run(gan: Gan, directory: epath.Path, config: dict[str, Any]) -> Concepts | None:
-    cut = choose_cut(gan, config["stage"], config["rectify"])
-    height, width, filters = gan.shapes[cut.stage]
-    memory = jax.eval_shape(lambda: new_memory(height * width, filters, config["groups"]))
-    like = {"igan": {"weights": memory.weights, "partition": {"labels": memory.partition.labels}}}
-    like["igan"]["updates"] = jax.ShapeDtypeStruct((), jnp.int32)
-    steps = max(int(p.name) for p in (directory / CHECKPOINTS).iterdir() if p.name.isdigit())
-    found = load_tree(directory / CHECKPOINTS / str(steps), like, "state")["igan"]
-    if int(found["updates"]) == 0:
+def _of_run(gan: Gan, directory: epath.Path) -> Concepts | None:
+    found = run_grouping(directory, gan)
+    if found is None:
         return None
-    labels, weights = np.asarray(found["partition"]["labels"]), np.asarray(found["weights"])
-    form = EnergyForm(**config["energy"])
-    return Concepts(cut, labels, config["groups"], weights, form, config.get("smooth", 0.0))
+    config = json.loads((directory / "config.json").read_text())["igan"]
+    height, width, filters = gan.shapes[found.stage]
+    weights = jax.eval_shape(lambda: new_memory(height * width, filters, config["groups"])).weights
+    weights = load_tree(newest(directory), {"igan": {"weights": weights}}, "state")["igan"]["weights"]
+    form, cut = EnergyForm(**config["energy"]), Cut(found.stage, found.rectify)
+    return Concepts(cut, found.labels, config["groups"], np.asarray(weights), form, config.get("smooth", 0.0))

@@ -19,6 +19,7 @@ from ganx.dissection.groups import read_groups, rows, score
 from ganx.dissection.judge import Judge, judge
 from ganx.dissection.run import Request, run
 from ganx.errors import GanxError
+from ganx.grouped import rectified
 from ganx.metrics.moments import moments
 from ganx.report import explain
 
@@ -66,6 +67,7 @@ def test_nothing_is_removed_where_nothing_is_broken(critic):
 
 def test_actions_write_pages_that_link_to_each_other_and_to_the_report(broken, critic, tmp_path, monkeypatch):
     monkeypatch.setattr(running, "load", lambda name: broken)
+    monkeypatch.setattr(running, "find", lambda name: tmp_path)
     monkeypatch.setattr(running, "choose_segmenter", lambda gan, name: Oracle())
     monkeypatch.setattr(running, "judge", lambda *args: critic)
     report = explain(broken, tmp_path, samples=8, only=["samples"])
@@ -117,8 +119,34 @@ def test_groups_are_scored_like_units(tmp_path):
     assert [table[g][2] for g in (1, 2)] == ["tree", "door"]
     assert [(table[g][4], table[g][6]) for g in (1, 2)] == [(1, "tree"), (1, "door")]
     assert table[3][4] < 0.05  # units of noise and those that only go along cause nothing
+    assert read_groups(tmp_path.parent, gan) is None
     with pytest.raises(GanxError, match="no groups"):
         read_groups(tmp_path / "none.npz", gan)
     np.savez(tmp_path / "groups.npz", stage=np.array("cells"), labels=labels[:9])
     with pytest.raises(GanxError, match="9 units"):
         read_groups(tmp_path, gan)
+
+
+def test_groups_of_the_gan_itself_are_scored_without_being_asked_for(tmp_path, monkeypatch):
+    gan = planted(side=16)
+    labels = np.zeros(24, np.int32)
+    labels[DRIVE["tree"]] = 1
+    np.savez(tmp_path / "groups.npz", stage="cells", labels=labels, rectify=True)
+    monkeypatch.setattr(running, "load", lambda name: gan)
+    monkeypatch.setattr(running, "find", lambda name: tmp_path)
+    monkeypatch.setattr(running, "choose_segmenter", lambda gan, name: Oracle())
+    out = tmp_path / "out"
+    run("planted", out, Request(images=16, threshold=0.05), lambda line: None)
+    table = (out / "cells-groups.csv").read_text().splitlines()
+    assert table[1].startswith("1,4,tree,")
+    assert "in 2 groups" in (out / "index.html").read_text()
+    with pytest.raises(GanxError, match=r"has no groups of units \(yet\)"):
+        run("planted", out, Request(images=16, groups=str(out)), lambda line: None)
+
+
+def test_a_relu_that_training_put_in_is_put_in_again():
+    gan = planted(side=16)
+    whole, z = rectified(gan, "cells"), gan.latents(KEY, 3)
+    assert gan.until("cells", z).features.min() < 0
+    np.testing.assert_array_equal(whole.until("cells", z).features, jax.nn.relu(gan.until("cells", z).features))
+    np.testing.assert_array_equal(whole(z), gan(z, edits={"cells": jax.nn.relu}))
