@@ -10,7 +10,7 @@ import numpy as np
 
 from ganx.dissection import curves, quantiles, top
 from ganx.dissection.result import Dissection
-from ganx.dissection.samples import Batch, Samples
+from ganx.dissection.samples import Batch, Known, Samples
 from ganx.dissection.scores import Counts
 from ganx.dissection.tally import empty, tally
 from ganx.dissection.upsample import upsample
@@ -40,6 +40,7 @@ def dissect(
     label: Any = None,
     devices: Any = None,
     mix: Any = None,
+    known: Known | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dissection:
     """Matches every unit of a stage with the labels of a segmenter.
@@ -60,6 +61,7 @@ def dissect(
       z, label: latents to count over instead of drawn ones, float `[n, *latent]`, and their classes.
       devices: over which each batch is split.
       mix: `[k, U]`, makes of the units' maps those of k groups, which are dissected in their place.
+      known: labels that other layers found, with the same GAN and segmenter; they are not segmented again.
       progress: called with a line now and then.
 
     Returns:
@@ -71,7 +73,7 @@ def dissect(
     say = progress or (lambda line: None)
 
     def samples(own: jax.Array, given: Any) -> Samples:
-        return Samples(gan, stage, segmenter, own, n, batch, given, label, devices=devices, mix=mix)
+        return Samples(gan, stage, segmenter, own, n, batch, given, label, devices=devices, mix=mix, known=known)
 
     main = samples(key, z)
     category, kinds = category_numbers(segmenter, compat)

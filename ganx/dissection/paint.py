@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 
 from ganx.dissection.interventions import Edit, edit, pool
 from ganx.dissection.result import Dissection
-from ganx.errors import GanxError, unknown
+from ganx.dissection.samples import check_stage
+from ganx.errors import GanxError, one_line, unknown
 from ganx.gan import Gan
 
 STRENGTHS = {"low": 4, "med": 10, "high": 15}
@@ -66,19 +70,60 @@ class Stroke:
 
 
 def strokes_from_json(gan: Gan, interventions: Sequence[Mapping[str, Any]]) -> list[Stroke]:
-    """Strokes from interventions, one each; a missing mask means everywhere."""
+    """Strokes from interventions, one each.
+
+    Args:
+      interventions: `unit` and `layer`, and where wanted `value` (0), `alpha` (1), `maskpooling` ("max") and a `mask`
+        (everywhere): rows of numbers in [0, 1], a PNG as `data:image/png;base64,…` (white is 1), or
+        `{"shape": [h, w], "bitstring": "0110…"}`.
+
+    Raises:
+      GanxError: something is missing, no number, or out of range.
+    """
     strokes = []
     for row in interventions:
         missing = {"unit", "layer"} - row.keys()
         if missing:
             raise GanxError(f"an intervention lacks {', '.join(sorted(missing))}; give unit, layer, alpha and value")
-        gan._position(row["layer"])
-        shape = gan.shapes[row["layer"]]
-        value = np.full(shape[-1], row.get("value", 0.0), np.float32)
-        mask = np.asarray(row.get("mask", np.ones(shape[:2])), np.float32)
-        unit = (int(row["unit"]),)
-        strokes.append(Stroke(row["layer"], unit, value, mask, row.get("alpha", 1.0), row.get("maskpooling", "max")))
+        layer, how = row["layer"], row.get("maskpooling", "max")
+        height, width, units = check_stage(gan, layer)
+        unit, value, alpha = (_number(row, name, usual) for name, usual in (("unit", -1), ("value", 0), ("alpha", 1)))
+        if unit not in range(units) or not 0 <= alpha <= 1:
+            raise GanxError(
+                f"unit {unit:g} with alpha {alpha:g}: {layer} has units 0 to {units - 1}, alpha is in [0, 1]"
+            )
+        mask = _mask(row["mask"]) if "mask" in row else np.ones((height, width), np.float32)
+        strokes.append(Stroke(layer, (int(unit),), np.full(units, value, np.float32), mask, alpha, how))
     return strokes
+
+
+def _number(row: Mapping[str, Any], name: str, usual: float) -> float:
+    value = row.get(name, usual)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise GanxError(f"{name} of an intervention is a number, not {value!r:.40}")
+    return value
+
+
+def _mask(given: Any) -> np.ndarray:
+    """A mask float32 `[H, W]` in [0, 1] from any of its forms in JSON."""
+    try:
+        if isinstance(given, str):
+            head, _, data = given.partition(",")
+            if not head.startswith("data:image/"):
+                raise ValueError("not a data URL of a picture")
+            with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as picture:
+                return np.asarray(picture.convert("L"), np.float32) / 255
+        if isinstance(given, Mapping):
+            bits = np.array([{"0": 0, "1": 1}[bit] for bit in given["bitstring"]], np.float32)
+            return bits.reshape(given["shape"])
+        mask = np.asarray(given, np.float32)
+        if mask.ndim != 2 or not mask.size or not ((mask >= 0) & (mask <= 1)).all():
+            raise ValueError("not rows of numbers in [0, 1]")
+        return mask
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise GanxError(
+            f"a mask cannot be read: {one_line(error)}; give rows of 0 to 1, or a PNG as data URL"
+        ) from None
 
 
 def paint(gan: Gan, z: jax.Array, strokes: Sequence[Stroke], label: Any = None) -> jax.Array:

@@ -19,7 +19,7 @@ from ganx.dissection.dissect import dissect
 from ganx.dissection.judge import judge
 from ganx.dissection.lens import middle
 from ganx.dissection.result import Dissection
-from ganx.dissection.samples import Samples
+from ganx.dissection.samples import Known, Samples, check_stage
 from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.segment import Segmenter, index_of, note
@@ -68,10 +68,7 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
         say(told)
     for label in request.actions.values():
         index_of(segmenter, label)
-    stage = middle(gan)
-    layers = request.layers or ((stage,) if stage else ())
-    if not layers:
-        raise GanxError("this GAN has no feature maps to dissect")
+    layers = _layers(gan, request)
     mask = read_mask(request.mask) if request.mask else None
     of = _groups(request.groups, name, gan)
     folder = Path(str(writable_folder(out)))
@@ -79,17 +76,18 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
     critic = None
     if request.repair:
         critic = judge(gan, request.real or gan.spec.data, 5 * request.images, request.net, say)
-    book = Book(gan, name, folder, request.seed)
+    book, known = Book(gan, name, folder, request.seed), Known()
+    look = functools.partial(
+        dissect, segmenter=segmenter, n=request.images, threshold=request.threshold, key=key, progress=say
+    )
     if of is not None:
-        found = dissect(
-            of.gan, of.stage, segmenter, request.images, request.threshold, key=key, mix=of.means, progress=say
-        )
+        found = look(of.gan, of.stage, mix=of.means)
         effect = groups.score(Samples(of.gan, of.stage, segmenter, key, request.images), of)
         groups.write(folder / f"{of.stage}-groups.csv", found, of, effect)
         book.extra("groups", f"Groups of {of.stage}", groups.section(found, of, effect))
     for layer in layers:
-        found = dissect(gan, layer, segmenter, request.images, request.threshold, key=key, progress=say)
-        samples = Samples(gan, layer, segmenter, key, request.images)
+        found = look(gan, layer, known=known)
+        samples = Samples(gan, layer, segmenter, key, request.images, known=known)
         for action, label in request.actions.items():
             if request.by == "ace":
                 found = with_ace(samples, found, label, request.seed)
@@ -106,6 +104,20 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
         say(f"{layer}: {int(found.interpretable().sum())} of {found.units} units match a concept")
     say(f"open {book.close()}")
     return folder
+
+
+def _layers(gan: Gan, request: Request) -> tuple[str, ...]:
+    """The stages to look at; what is asked of them is checked before anything runs."""
+    stage = middle(gan)
+    layers = request.layers or ((stage,) if stage else ())
+    if not layers:
+        raise GanxError("this GAN has no feature maps to dissect")
+    most = min(check_stage(gan, layer)[2] for layer in layers)
+    if (request.actions or request.repair) and not 1 <= request.units <= most:
+        raise GanxError(f"--units {request.units}: {', '.join(layers)} can spare 1 to {most}")
+    if request.mask and "insert" not in request.actions:
+        raise GanxError("--at says where --insert draws a class; say which class, with --insert CLASS")
+    return layers
 
 
 def _groups(path: str, name: str, gan: Gan) -> groups.Groups | None:

@@ -23,6 +23,30 @@ KEEP = 2**30
 """Bytes of features and labels that are kept between passes."""
 
 
+class Known:
+    """Labels of samples that were segmented before, so that many layers, edits and units reuse one pass.
+
+    Attributes:
+      room: bytes that may still be kept; what does not fit is segmented again.
+    """
+
+    def __init__(self, room: int = KEEP) -> None:
+        self.room = room
+        self._labels: dict[tuple[Any, ...], np.ndarray] = {}
+
+    def get(self, tag: tuple[Any, ...]) -> np.ndarray | None:
+        """int32 `[n, K, H, W]`, or None."""
+        found = self._labels.get(tag)
+        return None if found is None else found.astype(np.int32)
+
+    def add(self, tag: tuple[Any, ...], labels: np.ndarray) -> None:
+        """Keeps labels `[n, K, H, W]`, in as few bytes as hold them."""
+        kind = np.min_scalar_type(int(labels.max(initial=0)))
+        if labels.size * kind.itemsize <= self.room:
+            self._labels[tag] = labels.astype(kind)
+            self.room -= self._labels[tag].nbytes
+
+
 class Batch(NamedTuple):
     """Some samples: `index` int64 `[n]`, features float32 `[n, h, w, U]`, labels int32 `[n, K, H, W]`."""
 
@@ -75,6 +99,7 @@ class Samples:
       keep: bytes that may be kept between passes.
       devices: over which each batch is split; all by default.
       mix: `[k, U]`, makes k maps of those of the units, which then stand for units; none by default.
+      known: labels that other samples of this GAN and segmenter have found; shared, and added to.
     """
 
     def __init__(
@@ -90,6 +115,7 @@ class Samples:
         keep: int = KEEP,
         devices: Any = None,
         mix: Any = None,
+        known: Known | None = None,
     ) -> None:
         check_stage(gan, stage)
         if n < 1:
@@ -104,6 +130,8 @@ class Samples:
         self.mix = None if mix is None else jnp.asarray(mix, jnp.float32)
         self.keep, self._kept = keep, dict[int, Batch]()
         self._room = keep
+        self._known = Known(0) if known is None or z is not None else known
+        self._tag = (jax.random.key_data(key).tobytes(), self.batch, n)
 
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, self.n, self.batch):
@@ -130,16 +158,25 @@ class Samples:
         z, label = self.latents(np.minimum(index, self.n - 1))
         if self.sharding is not None:
             z, label = jax.device_put((z, label), self.sharding)
-        features, labels = look(self.gan, self.stage, self.segmenter, z, label)
+        features, labels = self._look((*self._tag, start), z, label)
         if self.mix is not None:
             features = jnp.einsum("nhwu,ku->nhwk", features, self.mix, precision="highest")
         count = min(self.batch, self.n - start)
-        batch = Batch(index[:count], features[:count], checked(labels, self.segmenter, self.batch)[:count])
+        batch = Batch(index[:count], features[:count], labels[:count])
         size = features.nbytes + batch.labels.nbytes
         if size <= self._room:
             self._room -= size
             self._kept[start] = batch._replace(features=np.asarray(batch.features))
         return batch
+
+    def _look(self, tag: tuple[Any, ...], z: jax.Array, label: jax.Array | None) -> tuple[Any, np.ndarray]:
+        """Features and labels of one batch; only the stages up to the cut run where the labels are known."""
+        if (known := self._known.get(tag)) is not None:
+            return _features(self.gan, self.stage, z, label), known
+        features, labels = look(self.gan, self.stage, self.segmenter, z, label)
+        labels = checked(labels, self.segmenter, self.batch)
+        self._known.add(tag, labels)
+        return features, labels
 
 
 def look(gan: Gan, stage: str, segmenter: Segmenter, z: jax.Array, label: jax.Array | None) -> tuple[Any, Any]:
@@ -160,6 +197,11 @@ def _look(gan: Gan, stage: str, segmenter: Any, z: jax.Array, label: jax.Array |
 def _draw(gan: Gan, stage: str, z: jax.Array, label: jax.Array | None) -> tuple[jax.Array, jax.Array]:
     act, images = activations(gan, stage, z, label)
     return act.features.astype(jnp.float32), images
+
+
+@functools.partial(jax.jit, static_argnames="stage")
+def _features(gan: Gan, stage: str, z: jax.Array, label: jax.Array | None) -> jax.Array:
+    return gan.until(stage, z, label=label).features.astype(jnp.float32)
 
 
 _latents = jax.jit(latents)

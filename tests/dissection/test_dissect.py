@@ -1,9 +1,13 @@
 """Units are matched with what they go along with; sets of units with what they cause (§14 A, E, F, G)."""
 
+import base64
+import io
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 from planted_units import CLASSES, DRIVE, INERT, NOISE, layout, planted
 
 from ganx.dissection import (
@@ -28,7 +32,9 @@ from ganx.dissection.ace import objective
 from ganx.dissection.interventions import pool
 from ganx.dissection.paint import region, strokes_from_json
 from ganx.dissection.pairs import find_present
+from ganx.dissection.samples import Known
 from ganx.errors import GanxError
+from ganx.segmenters import HostSegmenter
 
 
 def test_the_oracle_knows_the_layout(samples):
@@ -242,3 +248,66 @@ def test_bad_requests_are_refused_in_one_line(gan, oracle, settings, complaint):
         dissect(gan, "cells", oracle, **settings)
     with pytest.raises(GanxError, match="no feature maps"):
         dissect(gan, "rgb", oracle)
+
+
+def test_strokes_come_from_json_in_every_form_of_a_mask(gan):
+    grey = io.BytesIO()
+    Image.fromarray(np.array([[255, 0]], np.uint8)).save(grey, "PNG")
+    forms = (
+        [[1, 0]],
+        {"shape": [1, 2], "bitstring": "10"},
+        "data:image/png;base64," + base64.b64encode(grey.getvalue()).decode(),
+    )
+    for mask in forms:
+        (stroke,) = strokes_from_json(gan, [{"unit": 3, "layer": "cells", "value": 2, "mask": mask}])
+        np.testing.assert_array_equal(stroke.edit(gan).alpha[..., 3], np.repeat([[1, 0]], 8, 0).repeat(4, 1))
+        assert stroke.value[3] == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"unit": 24}, "units 0 to 23"),
+        ({"unit": "3"}, "unit of an intervention is a number"),
+        ({"alpha": 2}, r"alpha is in \[0, 1\]"),
+        ({"value": "high"}, "value of an intervention is a number"),
+        ({"layer": "rgb"}, "no feature maps"),
+        ({"layer": "conv9"}, "no stage named"),
+        ({"mask": "data:image/png;base64,AAAA"}, "mask cannot be read"),
+        ({"mask": "everywhere"}, "mask cannot be read"),
+        ({"mask": [[2.0]]}, "mask cannot be read"),
+        ({"mask": {"shape": [2, 2], "bitstring": "01"}}, "mask cannot be read"),
+        ({"mask": {"shape": [1, 2], "bitstring": "0x"}}, "mask cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_an_intervention_is_said(gan, wrong, complaint):
+    with pytest.raises(GanxError, match=complaint):
+        strokes_from_json(gan, [{"unit": 3, "layer": "cells", **wrong}])
+
+
+def test_labels_that_are_known_are_not_segmented_again(gan, oracle, found):
+    seen = []
+
+    def segment(images):
+        seen.append(len(images))
+        return np.asarray(oracle(images))
+
+    host, known = HostSegmenter(segment, oracle.names), Known()
+    again = lambda: dissect(gan, "cells", host, 64, 0.05, key=jax.random.key(0), topk=5, known=known)  # noqa: E731
+    once = again()
+    assert sum(seen) == 64
+    twice = again()
+    assert sum(seen) == 64
+    for one in (once, twice):
+        np.testing.assert_array_equal(one.counts.intersection, found.counts.intersection)
+        np.testing.assert_array_equal(one.top_index, found.top_index)
+    for other in (
+        Samples(gan, "cells", host, jax.random.key(1), 8, known=known),
+        Samples(gan, "cells", host, jax.random.key(0), 8),
+    ):
+        next(iter(other))
+    assert sum(seen) == 80
+    full = Known(room=10)
+    for _ in range(2):
+        next(iter(Samples(gan, "cells", host, jax.random.key(0), 8, known=full)))
+    assert sum(seen) == 96

@@ -150,3 +150,25 @@ def test_a_relu_that_training_put_in_is_put_in_again():
     assert gan.until("cells", z).features.min() < 0
     np.testing.assert_array_equal(whole.until("cells", z).features, jax.nn.relu(gan.until("cells", z).features))
     np.testing.assert_array_equal(whole(z), gan(z, edits={"cells": jax.nn.relu}))
+
+
+@pytest.mark.parametrize(
+    ("request_", "complaint"),
+    [
+        ({"units": 0, "actions": {"ablate": "tree"}}, "--units 0: cells can spare 1 to 24"),
+        ({"units": -3, "repair": True}, "--units -3"),
+        ({"units": 25, "actions": {"insert": "door"}}, "--units 25"),
+        ({"mask": "mask.png"}, "with --insert CLASS"),
+        ({"mask": "mask.png", "actions": {"insert": "door"}}, "cannot read the mask"),
+        ({"actions": {"ablate": "dor"}}, "did you mean 'door'"),
+        ({"layers": ("rgb",)}, "no feature maps"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_runs(request_, complaint, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "load", lambda name: planted(side=16))
+    monkeypatch.setattr(running, "choose_segmenter", lambda gan, name: Oracle())
+    said = []
+    with pytest.raises(GanxError, match=complaint):
+        run("planted", tmp_path / "out", Request(images=8, **request_), said.append)
+    assert not said
+    assert not (tmp_path / "out").exists()

@@ -127,6 +127,82 @@ def test_quarters_split_every_component_by_its_box():
     assert quarters(image[None], 10, "gandissect")[0, 0, 5, 5] == 0
 
 
+WORDS = Vocabulary(
+    ("-", "wall", "house", "door", "person"),
+    ("-", "brick", "wood"),
+    ("-", "door", "roof", "arm"),
+    ((2, (0, 1, 2)), (4, (0, 3))),
+)
+"""A house has a door, which is an object too, and a roof; a person has an arm."""
+
+
+@pytest.fixture(scope="module")
+def small():
+    return UPerNetSegmenter(UPerNet(), {}, WORDS, owners=("house", "person"))
+
+
+def drawn(rng, n=2, side=5):
+    """Scores as the heads would give them: every group of the part head sums to one."""
+    groups = [rng.dirichlet(np.full(k, 0.5), (n, side, side)) for k in (5, 3, 3, 2)]
+    objects, material, *parts = (x.astype(np.float32) for x in groups)
+    return {"object": objects, "material": material, "part": np.concatenate(parts, -1)}
+
+
+def test_labels_of_made_up_scores_follow_the_rules(small):
+    assert small.names == ("none", "wall", "house", "door", "person", "brick", "wood", "roof", "arm")
+    assert small.categories[5:] == ("material", "material", "part", "part")
+    one = lambda *hot: np.eye(5, dtype=np.float32)[list(hot)][None, None]  # noqa: E731
+    objects = one(1, 2, 2, 2, 4, 4, 0)
+    material = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 0, 0, 1]][None, None]
+    of_house = np.eye(3, dtype=np.float32)[[1, 1, 2, 0, 1, 1, 1]][None, None]
+    of_person = np.eye(2, dtype=np.float32)[[1, 1, 1, 1, 1, 0, 1]][None, None]
+    scores = {"object": objects, "material": material, "part": np.concatenate([of_house, of_person], -1)}
+    labels = np.asarray(read_labels(small, scores))[0, :, 0]
+    np.testing.assert_array_equal(labels[0], [1, 2, 2, 2, 4, 4, 0])
+    np.testing.assert_array_equal(labels[1], [0, 5, 6, 0, 0, 0, 5])  # materials come after the objects, none stays none
+    # a house's door is the object door, parts of others do not count, "no part" is none
+    np.testing.assert_array_equal(labels[2], [0, 3, 7, 0, 8, 0, 0])
+
+
+def test_a_labels_score_is_high_where_it_is_read(small):
+    scores = drawn(np.random.default_rng(0))
+    objects, parts, material = scores["object"], scores["part"], scores["material"]
+    labels = np.asarray(read_labels(small, scores))
+    # owner, channels of its group, and the channel that means the label
+    route = {3: (2, [0, 1, 2], 1), 7: (2, [0, 1, 2], 2), 8: (4, [3, 4], 4)}
+    for label in range(1, len(small.names)):
+        want, inside = np.zeros_like(objects[..., 0]), np.zeros(objects.shape[:-1], bool)
+        for scale, first in ((objects, 0), (material, 4)):
+            if 0 < label - first < scale.shape[-1] and (label < 5) == (first == 0):
+                want, inside = scale[..., label - first], scale.argmax(-1) == label - first
+        if label in route:
+            owner, group, channel = route[label]
+            want = want + parts[..., channel]
+            inside = inside | ((objects.argmax(-1) == owner) & (parts[..., group].argmax(-1) == group.index(channel)))
+        np.testing.assert_allclose(small.probability_from(scores, label), want, rtol=1e-6)
+        np.testing.assert_array_equal((labels == label).any(1), inside)
+    f = lambda objects: small.probability_from({**scores, "object": objects}, 3).sum()  # noqa: E731
+    slope = jax.grad(f)(scores["object"])
+    np.testing.assert_array_equal(slope, np.broadcast_to(np.arange(5) == 3, slope.shape))
+    with pytest.raises(GanxError, match="choose the whole object"):
+        dataclasses.replace(small, quarters=True).probability(np.zeros((1, 64, 64, 3)), 5)
+
+
+def test_touching_and_nested_regions_are_split_by_their_own_boxes():
+    image = np.zeros((6, 6), int)
+    image[:, :3], image[:, 3:] = 1, 2  # they touch
+    image[2:4, 3:5] = 3  # inside 2
+    image[5, 5] = 1  # touches 2 alone: a second region of 1
+    vertical, across = quarters(image[None], 10)[0]
+    np.testing.assert_array_equal(
+        across[0], [21, 41, 41, 22, 42, 42]
+    )  # the middle of three columns is in the second half
+    np.testing.assert_array_equal(vertical[:, 0], [11, 11, 11, 31, 31, 31])
+    np.testing.assert_array_equal(vertical[2:4, 3], [13, 33])
+    np.testing.assert_array_equal(across[2, 3:5], [23, 43])
+    assert (vertical[5, 5], across[5, 5]) == (31, 41)
+
+
 def test_a_missing_or_unknown_key_is_named(abstract):
     empty = lambda name, shape: np.zeros(shape, np.float32)  # noqa: E731
     encoder = state("encoder", encoder_places(), abstract, empty)
