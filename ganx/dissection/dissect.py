@@ -65,7 +65,7 @@ def dissect(
       progress: called with a line now and then.
 
     Returns:
-      A `Dissection`. Thresholds from a share are exact (Hazen); candidates of "iqr" are right to 2^-8 of themselves,
+      A `Dissection`. Thresholds from a share are exact (Hazen); candidates of "iqr" are right to 2^-15 of themselves,
       and `facts["rank_error"]` says how far their ranks may be off at worst.
     """
     _check(threshold, quantile_domain, compat)
@@ -142,8 +142,7 @@ def _by_quality(
     main: Samples, other: Samples, category: np.ndarray, padding: str, compat: str | None
 ) -> tuple[np.ndarray, Counts, np.ndarray, float]:
     """Thresholds `[L, U]`, counts at them, labels `[U]` and the largest rank error of the candidates."""
-    sketch = quantiles.buckets(values(other, padding, "upsampled"))
-    levels, error = quantiles.sketch(sketch, 1 - curves.FRACTIONS)
+    levels, error = quantiles.streamed(lambda: values(other, padding, "upsampled"), 1 - curves.FRACTIONS)
     levels = levels.astype(np.float32)
     validation = _curves(other, levels, category, padding)
     choice = curves.choose(validation.counts(), levels, validation.pixels, compat)

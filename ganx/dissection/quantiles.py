@@ -18,6 +18,8 @@ from ganx.errors import GanxError
 
 _BITS = 16
 _BUCKETS = 1 << _BITS
+_PART_BITS = 8
+_PARTS = 1 << (_BITS - _PART_BITS)
 Stream = Callable[[], Iterable[Any]]
 
 
@@ -70,24 +72,49 @@ def buckets(blocks: Iterable[Any]) -> np.ndarray:
     return total
 
 
-def sketch(counts: np.ndarray, p: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Quantiles from one pass of `buckets`, and how far off their ranks may be.
+def streamed(stream: Stream, p: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Many quantiles of a stream at once, and how far off their ranks may be.
 
-    Values are right to 2^-8 of themselves; the rank error is the share of the bucket that a value fell into, and 0 at
-    zero, where all values are equal.
+    As `quantile`, but the second pass counts only 8 more bits of the values that share their upper half with a wanted
+    one: values are right to 2^-15 of themselves. The rank error is the share of the values that agree in all 24 bits;
+    0 at zero, where all values are equal.
+
+    Args:
+      stream: called twice; gives the same blocks `[U, …]` of float32 both times.
+      p: `[P]` in [0, 1].
 
     Returns:
       `(values [U, P], rank error [U, P])`, float64.
     """
+    counts = buckets(stream())
     n = int(counts[0].sum())
     low, _, _ = _ranks(np.asarray(p, np.float64), n)
     cumulative = counts.cumsum(1)
     bucket = np.stack([_bucket(cumulative, int(rank)) for rank in low], 1)
-    mass = np.take_along_axis(counts, bucket, 1)
-    inside = (low - (np.take_along_axis(cumulative, bucket, 1) - mass) + 0.5) / mass
-    first, last = _value(bucket << _BITS), _value((bucket << _BITS) | (_BUCKETS - 1))
+    before = np.take_along_axis(cumulative, bucket, 1) - np.take_along_axis(counts, bucket, 1)
+    slot = np.full(counts.shape, -1, np.int16)
+    np.put_along_axis(slot, bucket, np.arange(len(low), dtype=np.int16)[None], 1)  # equal ones share
+    fine = np.zeros((*bucket.shape, _PARTS), np.int64)
+    for block in stream():
+        _count_parts(fine, slot, _image(block))
+    parts = fine[np.arange(len(bucket))[:, None], np.take_along_axis(slot, bucket, 1)]
+    running = before[..., None] + parts.cumsum(-1)
+    part = (running <= low[:, None]).sum(-1)
+    mass, end = (np.take_along_axis(x, part[..., None], -1)[..., 0] for x in (parts, running))
+    first = (bucket << _BITS) | (part << _PART_BITS)
+    lowest, highest = _value(first), _value(first | (_PARTS - 1))
     zero = bucket == _BUCKETS // 2
-    return np.where(zero, 0.0, first + (last - first) * inside), np.where(zero, 0.0, mass / n)
+    values = lowest + (highest - lowest) * (low - (end - mass) + 0.5) / mass
+    return np.where(zero, 0.0, values), np.where(zero, 0.0, mass / n)
+
+
+def _count_parts(fine: np.ndarray, slot: np.ndarray, image: np.ndarray) -> None:
+    """Adds a block to the counts `[U, P, 256]` of the next 8 bits of the values in wanted buckets, in place."""
+    for table, own, row in zip(fine, slot, image, strict=True):
+        place = own[row >> _BITS].astype(np.int64)
+        wanted = place >= 0
+        flat = place[wanted] * _PARTS + ((row[wanted] >> _PART_BITS) & np.uint32(_PARTS - 1))
+        table += np.bincount(flat.astype(np.int64), minlength=table.size).reshape(table.shape)
 
 
 def _ranks(p: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
