@@ -8,6 +8,7 @@ import pytest
 from ganx.errors import GanxError
 from ganx.segment import Segmenter, SoftSegmenter, checked, index_of, membership
 from ganx.segmenters import CallbackSegmenter, ColourOracle, HostSegmenter, Joined, open_segmenter
+from ganx.segmenters.colours import lab
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,42 @@ def test_host_and_callback_give_the_labels_of_the_native_path(oracle, batch):
     np.testing.assert_allclose(jax.grad(lambda x: inside.probability(x, 1).sum())(x), 1 / 3, atol=1e-7)
     assert isinstance(host, Segmenter)
     assert not host.on_device
+
+
+def test_basic_colours_are_read_by_the_nearest_shade():
+    colours = open_segmenter("colours")
+    assert isinstance(colours, SoftSegmenter)
+    assert set(colours.categories) == {"color"}
+    told = {"red": (230, 20, 20), "blue": (40, 60, 220), "green": (0, 160, 0), "yellow": (255, 240, 0),
+            "pink": (255, 170, 190), "brown": (120, 70, 30), "orange": (255, 140, 0), "purple": (128, 0, 128), "grey": (120, 120, 120),
+            "white": (250, 250, 250), "black": (5, 5, 5)}  # fmt: skip
+    pixels = np.array(list(told.values()), np.uint8)[None, None]
+    labels = np.asarray(colours(jnp.asarray(pixels)))[0, 0]
+    assert [colours.names[i] for i in labels] == list(told)
+    x = jnp.asarray(pixels / 127.5 - 1, jnp.float32)
+    np.testing.assert_array_equal(colours(x)[0, 0], labels)
+    red = np.asarray(colours.probability(x, index_of(colours, "red")))[0, 0]
+    assert red[0] > 0.9
+    assert red[1:].max() < 0.2
+    slope = jax.grad(lambda x: colours.probability(x, 1).sum())(x)
+    assert jnp.isfinite(slope).all()
+
+
+def test_lab_is_the_published_space():
+    """Values of the sRGB primaries and of mid grey under D65."""
+    want = {(1, 1, 1): (100, 0, 0), (1, 0, 0): (53.24, 80.09, 67.20), (0, 1, 0): (87.73, -86.18, 83.18),
+            (0, 0, 1): (32.30, 79.19, -107.86), (0.5, 0.5, 0.5): (53.39, 0, 0), (0, 0, 0): (0, 0, 0)}  # fmt: skip
+    np.testing.assert_allclose(lab(jnp.array(list(want))), list(want.values()), atol=0.03)
+
+
+def test_colours_stand_beside_other_classes(batch):
+    both = open_segmenter("world:faces?size=32+colours")
+    assert isinstance(both, Joined)
+    assert both.on_device
+    assert set(both.categories) == {"object", "color"}
+    labels = np.asarray(both(batch.image))
+    assert labels.shape == (3, 2, 32, 32)
+    assert {both.categories[i] for i in np.unique(labels[:, 1])} == {"color"}
 
 
 def test_joined_labels_keep_none_and_move_the_second_block(oracle):

@@ -97,7 +97,9 @@ def _told(gan: Gan, inquiry: Any) -> Section | None:
 def _layer(found: Dissection, gallery: ImageGrid) -> Section:
     chart = figures.bars(found)
     shown: list[Figure] = [chart] if chart else []
-    return Section(_GALLERY, (*shown, gallery, figures.table(found)))
+    reader, told = found.facts["segmenter"], found.facts["note"]
+    lead = f"{_GALLERY} Classes are read by {reader}{': ' if told else ''}{told}."
+    return Section(lead, (*shown, gallery, figures.table(found)))
 
 
 def _comparison(found: dict[str, Dissection]) -> Table:

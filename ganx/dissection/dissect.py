@@ -16,7 +16,7 @@ from ganx.dissection.tally import empty, tally
 from ganx.dissection.upsample import upsample
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
-from ganx.segment import Segmenter
+from ganx.segment import Segmenter, note
 
 COMPAT = {None: "border", "gandissect": "border", "dissect2020": "zeros"}
 """Whose conventions: the paper's (None) or those of a code, with the padding beyond a map's edge."""
@@ -81,7 +81,7 @@ def dissect(
     say(f"{stage}: looking at {n} images")
     facts = {
         "images": n, "threshold": threshold, "quantile_domain": quantile_domain, "compat": compat or "paper",
-        "kinds": list(kinds), "segmenter": type(segmenter).__name__,
+        "kinds": list(kinds), "segmenter": type(segmenter).__name__, "note": note(segmenter),
     }  # fmt: skip
     if threshold == "iqr":
         other = samples(jax.random.fold_in(key, _VALIDATION), None) if z is None else main

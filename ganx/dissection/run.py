@@ -87,6 +87,7 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
         book.extra("groups", f"Groups of {of.stage}", groups.section(found, of, effect))
     for layer in layers:
         found = look(gan, layer, known=known)
+        found = dataclasses.replace(found, facts={**found.facts, "segmenter": request.segmenter or gan.spec.data})
         samples = Samples(gan, layer, segmenter, key, request.images, known=known)
         for action, label in request.actions.items():
             if request.by == "ace":

@@ -1,9 +1,10 @@
-"""Segmenters: the worlds' colour oracle, a U-Net, UPerNet, fixed boxes, and whatever a host function can do."""
+"""Segmenters: the worlds' colours, a U-Net, UPerNet, basic colours, fixed boxes, and whatever a host function can do."""
 
 from ganx.segmenters.boxes import Boxes
+from ganx.segmenters.colours import BasicColours
 from ganx.segmenters.host import CallbackSegmenter, HostSegmenter
 from ganx.segmenters.joined import Joined
 from ganx.segmenters.oracle import ColourOracle
 from ganx.segmenters.registry import open_segmenter
 
-__all__ = ["Boxes", "CallbackSegmenter", "ColourOracle", "HostSegmenter", "Joined", "open_segmenter"]
+__all__ = ["BasicColours", "Boxes", "CallbackSegmenter", "ColourOracle", "HostSegmenter", "Joined", "open_segmenter"]

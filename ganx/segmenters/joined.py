@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ganx.errors import GanxError
-from ganx.segment import NONE, Segmenter, SoftSegmenter, channels
+from ganx.segment import NONE, Segmenter, SoftSegmenter, channels, note
 
 
 @jax.tree_util.register_dataclass
@@ -49,6 +49,11 @@ class Joined:
                     raise GanxError(f"the segmenter of {self.names[label]!r} gives no probabilities; choose another")
                 return part.probability(images, label - start)
         raise GanxError("label 0 stands for nothing known; ask for a label from 1 up")
+
+    @property
+    def note(self) -> str:
+        """What the parts say of their own accuracy."""
+        return "; ".join(filter(None, (note(part) for part in self.parts)))
 
     def _starts(self) -> list[int]:
         starts = [0]

@@ -8,7 +8,11 @@ from ganx.errors import GanxError
 from ganx.readers import masked_segmenter, named, part_segmenter
 from ganx.segment import Segmenter
 from ganx.segmenters.boxes import read_boxes
+from ganx.segmenters.colours import BasicColours
+from ganx.segmenters.joined import Joined
 from ganx.segmenters.oracle import ColourOracle
+
+COLOURS = "colours"
 
 
 def open_segmenter(name: str) -> Segmenter:
@@ -19,11 +23,16 @@ def open_segmenter(name: str) -> Segmenter:
         reads that world's pictures of that size (64 by default), trained if it is not at hand; `&seed=1` for another;
         "unet:SOURCE", such as "unet:zip:camvid.zip?size=64x48", for one that learns from a source's masks, see
         `ganx.readers.masked_segmenter`; "upernet:FOLDER" for the published network;
-        "boxes:mouth=0.62,0.30,0.82,0.70&eyes=…" for places in aligned pictures.
+        "boxes:mouth=0.62,0.30,0.82,0.70&eyes=…" for places in aligned pictures; "colours" for the basic colours, also
+        beside any other that labels every pixel of a picture: "unet:faces+colours".
 
     Raises:
       GanxError: there is none of that name.
     """
+    if name == COLOURS:
+        return BasicColours()
+    if name.endswith(f"+{COLOURS}"):
+        return Joined((open_segmenter(name.removesuffix(f"+{COLOURS}")), BasicColours()))
     if name.startswith("upernet:"):
         from ganx.convert.upernet import load_upernet  # which makes a segmenter of this package
 
@@ -42,5 +51,5 @@ def open_segmenter(name: str) -> Segmenter:
             raise GanxError(f"{name} has no classes of pixels; use world:faces, world:scenes or world:digits")
         return ColourOracle(world)
     raise GanxError(
-        f"no segmenter {name!r}; use a picture world, such as world:faces, or unet:faces, upernet:FOLDER, boxes:…"
+        f"no segmenter {name!r}; use a picture world, such as world:faces, or unet:faces, upernet:FOLDER, boxes:…, colours"
     )

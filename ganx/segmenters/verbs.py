@@ -19,6 +19,7 @@ def add(verbs: Verbs) -> None:
   unet:faces?size=32          a small network for a world's pictures that are blurred: faces, scenes, digits
   unet:SOURCE                 the same network for real pictures: learns from the masks of a data source
   upernet:FOLDER              the published network of GAN Dissection: encoder and decoder .pth
+  colours, NAME+colours       the eleven basic colours, alone or beside another that labels whole pictures
 Networks of kind unet are trained when they are first asked for, some minutes on a CPU, and kept; how good they are on
 pictures that they did not learn from is said. A SOURCE has splits, such as folders train, trainannot, val, valannot.
 Names of its masks come from classes.txt or from &names=; pixels that are void, none or unknown are not learned.""",
