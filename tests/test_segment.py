@@ -67,8 +67,8 @@ def test_basic_colours_are_read_by_the_nearest_shade():
     assert isinstance(colours, SoftSegmenter)
     assert set(colours.categories) == {"color"}
     told = {"red": (230, 20, 20), "blue": (40, 60, 220), "green": (0, 160, 0), "yellow": (255, 240, 0),
-            "pink": (255, 170, 190), "brown": (120, 70, 30), "orange": (255, 140, 0), "purple": (128, 0, 128), "grey": (120, 120, 120),
-            "white": (250, 250, 250), "black": (5, 5, 5)}  # fmt: skip
+            "pink": (255, 170, 190), "brown": (120, 70, 30), "orange": (255, 140, 0), "purple": (128, 0, 128),
+            "grey": (120, 120, 120), "white": (250, 250, 250), "black": (5, 5, 5)}  # fmt: skip
     pixels = np.array(list(told.values()), np.uint8)[None, None]
     labels = np.asarray(colours(jnp.asarray(pixels)))[0, 0]
     assert [colours.names[i] for i in labels] == list(told)

@@ -25,23 +25,27 @@ class Effect:
     """What each of S edits did, summed over all images.
 
     Attributes:
-      before: int64 `[L]`, pixels of each label in the untouched images.
+      before: int64 `[L]`, pixels of each label in the untouched images, whatever the channel.
       after: int64 `[S, L]`, and in the edited ones.
-      changed: int64 `[S, L]`, pixels that carried a label in the first channel and carry another now.
+      changed: int64 `[S, L]`, pixels that carried a label and whose first channel carries another one now.
+      moved: int64 `[S]`, all pixels whose first channel carries another label now.
+      pixels: how many there are in all.
     """
 
     before: np.ndarray
     after: np.ndarray
     changed: np.ndarray
+    moved: np.ndarray
+    pixels: int
 
     def removed(self, label: int) -> np.ndarray:
         """Share of a label's pixels that are gone, `[S]`; negative where there are more (§5)."""
         return 1 - self.after[:, label] / max(int(self.before[label]), 1)
 
     def damage(self, label: int) -> np.ndarray:
-        """Share of all other pixels that changed their label, `[S]`."""
-        others = self.before.sum() - self.before[label]
-        return (self.changed.sum(1) - self.changed[:, label]) / max(int(others), 1)
+        """Share of all other pixels whose first channel changed its label, `[S]`."""
+        others = self.pixels - int(self.before[label])
+        return (self.moved - self.changed[:, label]) / max(others, 1)
 
 
 def effects(samples: Samples, alphas: Any, value: Any = 0.0) -> Effect:
@@ -57,17 +61,20 @@ def effects(samples: Samples, alphas: Any, value: Any = 0.0) -> Effect:
     count = len(samples.segmenter.names)
     before = np.zeros(count, np.int64)
     after, changed = np.zeros((2, len(alphas), count), np.int64)
+    moved, pixels = np.zeros(len(alphas), np.int64), 0
     for batch in samples:
         act = cut(samples, batch.index)
         old = batch.labels
         before += histogram(old, count).sum(0)
+        pixels += old[:, 0].size
         for sets, labels in swept(samples, act, alphas, value):
             flat = labels.reshape(len(sets) * len(old), *labels.shape[2:])
             after[sets] += histogram(flat, count).reshape(len(sets), len(old), count).sum(1)
             differs = labels[:, :, 0] != old[None, :, 0]
+            moved[sets] += differs.sum((1, 2, 3))
             for row, mask in zip(sets, differs, strict=True):
-                changed[row] += np.bincount(old[:, 0][mask], minlength=count)
-    return Effect(before, after, changed)
+                changed[row] += histogram(np.moveaxis(old, 1, 0)[:, mask][None, :, None], count)[0]
+    return Effect(before, after, changed, moved, pixels)
 
 
 def histogram(labels: np.ndarray, count: int) -> np.ndarray:

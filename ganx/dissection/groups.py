@@ -71,7 +71,7 @@ def rows(found: Dissection, groups: Groups, effect: Effect) -> list[tuple[str | 
       found: `dissect(…, mix=groups.means)`.
     """
     lost = 1 - effect.after / np.maximum(effect.before, 1)
-    common = effect.before > _COMMON * effect.before.sum()
+    common = effect.before > _COMMON * effect.pixels
     common[0] = False
     most = np.where(common, lost, -np.inf).argmax(1)
     iou, own = found.best(found.iou), lost[np.arange(found.units), found.labels]

@@ -34,7 +34,7 @@ from ganx.dissection.paint import region, strokes_from_json
 from ganx.dissection.pairs import find_present
 from ganx.dissection.samples import Known
 from ganx.errors import GanxError
-from ganx.segmenters import HostSegmenter
+from ganx.segmenters import HostSegmenter, Joined
 
 
 def test_the_oracle_knows_the_layout(samples):
@@ -134,6 +134,17 @@ def test_ablating_causes_removes_all_and_ablating_the_inert_nothing(samples, fou
         effect = effects(samples, alphas)
         np.testing.assert_array_equal(effect.removed(found.label(label)), [1, 0])
         np.testing.assert_array_equal(effect.damage(found.label(label)), [0, 0])
+
+
+def test_damage_is_a_share_of_pixels_however_many_labels_each_has(gan, oracle):
+    both = Joined((oracle, oracle))
+    alphas = np.zeros((1, 24), np.float32)
+    alphas[0, [*DRIVE["building"], DRIVE["door"][0]]] = 1
+    one, two = (effects(Samples(gan, "cells", s, jax.random.key(0), 8), alphas) for s in (oracle, both))
+    for label in range(1, 5):
+        assert one.damage(label) == two.damage(label) == two.damage(label + 4)
+        assert one.removed(label) == two.removed(label + 4)
+    assert one.damage(3) > 0.1
 
 
 def test_curves_start_at_nothing_and_single_units_fall_short_of_the_set(samples, found):
