@@ -15,10 +15,13 @@ from ganx.dissection.samples import Samples
 from ganx.gan import Gan
 from ganx.lens import Chart, Figure, ImageGrid, Inquiry, Section, register
 from ganx.pictures import shrink, to_uint8
-from ganx.segmenters import ColourOracle
+from ganx.segmenters import BasicColours, ColourOracle
 
 _IMAGES, _CURVE_IMAGES, _UNITS, _CLASSES, _SHOWN = 128, 48, 12, 3, 6
 _STEPS = (0, 1, 2, 4, 8, 16, 32)
+_COLOURS = (
+    " Nothing is known of what this GAN's pictures show, so the classes are the basic colours (--segmenter colours)."
+)
 _LEAD = (
     "Every unit of one layer is a small picture. Where it is bright is compared with where each class is, over many "
     "images; the overlap (IoU) names the unit. Whether it also causes the class is another question: units are "
@@ -29,10 +32,14 @@ _LEAD = (
 
 @register("dissection", order=45, title="Which unit draws what (GAN Dissection)")
 def dissection(gan: Gan, inquiry: Inquiry) -> Section | None:
-    """Units of the stage at a quarter of the resolution; None without a segmenter that fits the data."""
-    oracle, stage = _oracle(gan, inquiry.source), middle(gan)
-    if oracle is None or stage is None:
+    """Units of the stage at a quarter of the resolution; None for grey pictures and for GANs without feature maps.
+
+    Classes are those of the world that the GAN was trained on, or else the basic colours.
+    """
+    stage = middle(gan)
+    if gan.spec.channels != 3 or stage is None:
         return None
+    oracle = _oracle(gan, inquiry.source)
     n = min(_IMAGES, inquiry.samples)
     found = dissect(gan, stage, oracle, n=n, key=inquiry.key, topk=_SHOWN)
     samples = Samples(gan, stage, oracle, inquiry.key, n)
@@ -56,7 +63,8 @@ def dissection(gan: Gan, inquiry: Inquiry) -> Section | None:
         "ablated": list(_steps(found)),
     }
     arrays = {"iou": found.iou, "iqr": found.iqr, "thresholds": found.thresholds, "labels": found.labels}
-    return Section(_LEAD, tuple(pictures), numbers, arrays)
+    lead = _LEAD + (_COLOURS if isinstance(oracle, BasicColours) else "")
+    return Section(lead, tuple(pictures), numbers, arrays)
 
 
 def middle(gan: Gan) -> str | None:
@@ -66,11 +74,9 @@ def middle(gan: Gan) -> str | None:
     return max(fit, key=lambda name: (fit[name], gan.stages.index(name))) if fit else None
 
 
-def _oracle(gan: Gan, source: str) -> ColourOracle | None:
-    if not source.startswith("world:") or gan.spec.channels != 3:
-        return None
-    world = open_source(source)
-    return ColourOracle(world.replace(size=gan.spec.resolution)) if isinstance(world, PictureWorld) else None
+def _oracle(gan: Gan, source: str) -> ColourOracle | BasicColours:
+    world = open_source(source) if source.startswith("world:") else None
+    return ColourOracle(world.replace(size=gan.spec.resolution)) if isinstance(world, PictureWorld) else BasicColours()
 
 
 def _largest(found: Dissection) -> list[int]:

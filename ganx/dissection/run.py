@@ -130,11 +130,10 @@ def _groups(path: str, name: str, gan: Gan) -> groups.Groups | None:
 
 
 def choose_segmenter(gan: Gan, name: str) -> Segmenter:
-    """By name, or what fits the data that the GAN was trained on."""
-    name = name or gan.spec.data
-    if not name:
-        raise GanxError("nothing is known of this GAN's data; give --segmenter, such as upernet:FOLDER")
-    return open_segmenter(name)
+    """By name, or the colours of the world that the GAN was trained on."""
+    if not name and not gan.spec.data.startswith("world:"):
+        raise GanxError("no masks are known of this GAN's data; give --segmenter, such as colours or upernet:FOLDER")
+    return open_segmenter(name or gan.spec.data)
 
 
 def read_mask(path: str) -> np.ndarray:

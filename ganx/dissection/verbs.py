@@ -27,7 +27,7 @@ The pages link to each other; with --out REPORT/dissection also to the page that
     parser.add_argument("gan", help="a training run, a saved or imported GAN, or a bundled name")
     parser.add_argument("--out", default="dissection", help="folder to write into")
     parser.add_argument("--layers", help="comma-separated stages; the one at a quarter of the resolution by default")
-    parser.add_argument("--segmenter", help="such as world:faces or upernet:FOLDER; the training data's by default")
+    parser.add_argument("--segmenter", help="such as colours, unet:faces or upernet:FOLDER; a world's by default")
     parser.add_argument("--images", type=int, default=1000, help="images to count over")
     parser.add_argument(
         "--threshold", default="iqr", help="'iqr', or the share of values that are active, such as 0.01"

@@ -151,6 +151,11 @@ def test_a_relu_that_training_put_in_is_put_in_again():
     np.testing.assert_array_equal(whole(z), gan(z, edits={"cells": jax.nn.relu}))
 
 
+def test_a_gan_of_unknown_data_wants_a_segmenter():
+    with pytest.raises(GanxError, match="give --segmenter, such as colours"):
+        running.choose_segmenter(planted(side=16), "")
+
+
 @pytest.mark.parametrize(
     ("request_", "complaint"),
     [
