@@ -42,11 +42,11 @@ def removed(samples: Samples, found: Dissection, label: str, units: np.ndarray, 
     number = found.label(label)
     effect = effects(samples, unit_mask(units, found.units)[None])
     gone, hurt = float(effect.removed(number)[0]), float(effect.damage(number)[0])
-    say(f"{found.stage}: without {len(units)} units {gone:.0%} of {label} is gone, {hurt:.0%} of the rest changed")
+    say(f"{found.stage}: without {_counted(units)} {gone:.0%} of {label} is gone, {hurt:.0%} of the rest changed")
     z, classes = _few(samples)
     after = ablate(samples.gan, found.stage, z, units, label=classes)
     lead = (
-        f"{len(units)} units of {found.stage} are switched off everywhere. Over {samples.n} images {gone:.0%} of the "
+        f"{found.stage} without {_counted(units)}, everywhere. Over {samples.n} images {gone:.0%} of the "
         f"pixels of {label} are gone, and {hurt:.0%} of all other pixels changed their class."
     )
     numbers = {"units": units.tolist(), "removed": gone, "damage": hurt, "images": samples.n}
@@ -60,10 +60,14 @@ def drawn(
     z, classes = _few(samples)
     after = insert(samples.gan, found.stage, z, units, found.peaks, mask, classes)
     where = "everywhere" if mask is None else "where the mask is white"
-    say(f"{found.stage}: {label} drawn by {len(units)} units {where}")
-    lead = f"{len(units)} units of {found.stage} are set to the 99.5% quantile of their values, {where}."
+    say(f"{found.stage}: {label} drawn by {_counted(units)} {where}")
+    lead = f"{found.stage} with {_counted(units)} at the 99.5% quantile of their values, {where}."
     numbers = {"units": units.tolist()}
     return _action(f"{found.stage} with {label}", lead, samples, z, classes, after, f"with {label}", numbers)
+
+
+def _counted(units: np.ndarray) -> str:
+    return f"{len(units)} unit{'s' if len(units) != 1 else ''}"
 
 
 def repaired(samples: Samples, found: Dissection, critic: Judge, tried: int, key: jax.Array, say: Say) -> Action:
