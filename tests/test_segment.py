@@ -81,6 +81,11 @@ def test_basic_colours_are_read_by_the_nearest_shade():
     assert jnp.isfinite(slope).all()
 
 
+def test_colours_are_not_read_in_grey_pictures():
+    with pytest.raises(GanxError, match="3 channels, not of 1"):
+        open_segmenter("colours")(jnp.zeros((1, 4, 4, 1)))
+
+
 def test_lab_is_the_published_space():
     """Values of the sRGB primaries and of mid grey under D65."""
     want = {(1, 1, 1): (100, 0, 0), (1, 0, 0): (53.24, 80.09, 67.20), (0, 1, 0): (87.73, -86.18, 83.18),

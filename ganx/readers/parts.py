@@ -78,6 +78,9 @@ class PartSegmenter:
             raise GanxError(
                 f"this segmenter takes pictures of {wanted}, not {list(images.shape[1:])}; name it with ?size="
             )
+        channels = self.variables["params"]["down0a_kernel"].shape[2]
+        if images.shape[-1] != channels:
+            raise GanxError(f"this segmenter takes pictures of {channels} channels, not of {images.shape[-1]}")
         if any(side % self.module.multiple for side in images.shape[1:3]):
             sides = "x".join(map(str, images.shape[1:3]))
             raise GanxError(f"this segmenter takes sides that are multiples of {self.module.multiple}, not {sides}")

@@ -1,4 +1,4 @@
-"""Segmenters: the worlds' colours, a U-Net, UPerNet, basic colours, fixed boxes, and whatever a host function can do."""
+"""Segmenters: the worlds' colours, a U-Net, UPerNet, basic colours, boxes, and whatever a host function can do."""
 
 from ganx.segmenters.boxes import Boxes
 from ganx.segmenters.colours import BasicColours

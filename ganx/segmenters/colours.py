@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ganx.errors import GanxError
 from ganx.segment import NONE
 
 SHADES = {
@@ -69,6 +70,10 @@ class BasicColours:
 
 def _distance(images: jax.Array) -> jax.Array:
     """Squared distance to every shade in CIELAB, `[n, H, W, shades]`."""
+    if images.shape[-1] != 3:
+        raise GanxError(
+            f"colours are read in pictures of 3 channels, not of {images.shape[-1]}; choose another segmenter"
+        )
     if not jnp.issubdtype(images.dtype, jnp.floating):
         images = images.astype(jnp.float32) / 127.5 - 1
     return jnp.square(lab((images + 1) / 2)[..., None, :] - lab(_SHADES)).sum(-1)

@@ -51,5 +51,5 @@ def open_segmenter(name: str) -> Segmenter:
             raise GanxError(f"{name} has no classes of pixels; use world:faces, world:scenes or world:digits")
         return ColourOracle(world)
     raise GanxError(
-        f"no segmenter {name!r}; use a picture world, such as world:faces, or unet:faces, upernet:FOLDER, boxes:…, colours"
+        f"no segmenter {name!r}; use a world, such as world:faces, or unet:faces, upernet:FOLDER, colours, boxes:…"
     )

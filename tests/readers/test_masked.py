@@ -65,6 +65,8 @@ def test_it_learns_and_says_how_good_it_is_on_pictures_that_it_never_saw(learned
     assert np.asarray(segmenter.probability(np.stack(images), index_of(segmenter, "grass")))[:, -1].min() > 0.5
     with pytest.raises(GanxError, match="multiples of 2, not 15x24"):
         segmenter(np.zeros((1, 15, 24, 3), np.float32))
+    with pytest.raises(GanxError, match="3 channels, not of 1"):
+        segmenter(np.zeros((1, 16, 24, 1), np.float32))
     with pytest.raises(GanxError, match="no label"):
         index_of(segmenter, "void")
 
