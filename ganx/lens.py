@@ -154,7 +154,7 @@ class Inquiry:
     Attributes:
       key: a key of the lens's own.
       samples: how many images statistics are taken over.
-      source: the data source that the generator was trained on, "" if unknown.
+      source: real pictures: the source that the generator was trained on or another one to compare with, "" if unknown.
       path: where the generator was opened from, "" if unknown.
     """
 

@@ -35,6 +35,7 @@ def explain(
     only: Sequence[str] | None = None,
     title: str | None = None,
     path: str = "",
+    source: str = "",
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Looks at a GAN through every lens that applies.
@@ -48,6 +49,8 @@ def explain(
       only: names of the lenses to use; all of them by default.
       title: heading of the page; by default the family and the resolution.
       path: where the GAN was opened from, for lenses that find more there (groups, the history of a population).
+      source: real pictures to compare with, as `ganx.data.open_source` takes them; by default those that the GAN was
+        trained on, where that is known.
       progress: called with a lens's title before it starts, and again if it has nothing to show.
 
     Returns:
@@ -62,7 +65,7 @@ def explain(
     for lens in chosen:
         if progress:
             progress(lens.title)
-        section = lens.look(gan, Inquiry(lens_key(seed, lens.name), samples, gan.spec.data, path))
+        section = lens.look(gan, Inquiry(lens_key(seed, lens.name), samples, source or gan.spec.data, path))
         if section is not None:
             seen[lens] = section
         elif progress:

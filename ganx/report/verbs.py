@@ -25,6 +25,7 @@ def _add_explain(verbs: Verbs) -> None:
     parser.add_argument("gan", help="a training run, a saved or imported GAN, or a bundled name")
     parser.add_argument("--out", default="report", help="folder for the report")
     parser.add_argument("--seed", type=int, default=0, help="seed of the latents shown")
+    parser.add_argument("--source", default="", help="real pictures to compare with (by default those of its training)")
     parser.add_argument("--only", help="comma-separated lenses to apply (all that fit by default)")
     parser.set_defaults(run=_explain)
 
@@ -36,5 +37,8 @@ def _explain(args: argparse.Namespace) -> None:
 
     gan = load(args.gan)
     only = args.only.split(",") if args.only else None
-    page = explain(gan, args.out, seed=args.seed, only=only, title=Path(args.gan).name, path=args.gan, progress=say)
+    title = Path(args.gan).name
+    page = explain(
+        gan, args.out, seed=args.seed, only=only, title=title, path=args.gan, source=args.source, progress=say
+    )
     print(page)
