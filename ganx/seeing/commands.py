@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 from pathlib import PurePath
 from typing import Any
 
@@ -17,14 +17,15 @@ from ganx.pictures import png, sheet, to_uint8
 from ganx.seeing import gather, pictures, session
 from ganx.seeing.chain import RATIO, Chain, cut
 from ganx.seeing.compare import Comparison, compare
+from ganx.seeing.evaluate import believed, measures
 from ganx.seeing.features import vgg_features
 from ganx.seeing.frechet import fsd
 from ganx.seeing.inverter import Inverter, trunk_features
-from ganx.seeing.measure import Table, measure
-from ganx.seeing.methods import InvertOptions
+from ganx.seeing.measure import Pictures, Table, measure
+from ganx.seeing.methods import InvertOptions, check_options, draw
 from ganx.seeing.omissions import Omissions, agreement
 from ganx.seeing.plot import plot
-from ganx.seeing.sensitivity import SelfCheck, self_check
+from ganx.seeing.sensitivity import SelfCheck, distance_by_size, self_check
 from ganx.seeing.training import FitOptions
 from ganx.store import absolute, load, writable_folder
 from ganx.training.logs import Progress, say
@@ -34,29 +35,33 @@ def segstats(args: argparse.Namespace) -> None:
     """`ganx segstats`."""
     out = writable_folder(absolute(args.out))
     segmenter = args.segmenter or _default(args.real)
-    real = _table(args.real, args, segmenter, out / "real.npz")
+    # all of them are opened before any is counted, so that a wrong name is told at once
+    opened = [gather.pictures(text, segmenter, args.seed) for text in (args.real, *args.generated)]
+    _alike(args.generated, opened)
     names = _unique([PurePath(text.partition("?")[0]).stem or text for text in args.generated])
-    tables = {
-        name: _table(text, args, segmenter, out / f"{name}.npz")
-        for name, text in zip(names, args.generated, strict=True)
-    }
-    for name, table in tables.items():
-        if table.names != real.names:
-            raise GanxError(f"{name} and the real pictures were segmented into different classes; use one segmenter")
+    texts = (args.real, *args.generated)
+    counted = [
+        _table(text, one, args, out / f"{name}.npz")
+        for name, text, one in zip(("real", *names), texts, opened, strict=True)
+    ]
+    real, tables = counted[0], dict(zip(names, counted[1:], strict=True))
     found = compare(real.moments(), {name: table.moments() for name, table in tables.items()}, real.names, args.top)
     check = self_check(real.counts, real.pixels, real.names) if len(real.counts) >= 4 else None
+    by_size = {name: _by_size(real, table) for name, table in tables.items()}
     (out / "comparison.png").write_bytes(png(plot(found)))
-    (out / "comparison.json").write_text(to_json(numbers(found, check)))
+    (out / "comparison.json").write_text(to_json(numbers(found, check) | {"fsd_by_pictures": by_size}))
     print("\n".join(_lines(found, check)))
+    for name, values in by_size.items():
+        print(f"{name}, FSD by pictures on each side: " + ", ".join(f"{n}: {v:.4g}" for n, v in values.items()))
     print(out / "comparison.png")
 
 
 def distance(args: argparse.Namespace) -> None:
     """`ganx fsd`."""
     segmenter = args.segmenter or next((s for s in map(_default, (args.a, args.b)) if s), "")
-    a, b = (_table(text, args, segmenter, None) for text in (args.a, args.b))
-    if a.names != b.names:
-        raise GanxError("the two sides were segmented into different classes; use one segmenter for both")
+    opened = [gather.pictures(text, segmenter, args.seed) for text in (args.a, args.b)]
+    _alike([args.b], opened)
+    a, b = (_table(text, one, args, None) for text, one in zip((args.a, args.b), opened, strict=True))
     found = fsd(a.moments(), b.moments(), args.units)
     print(f"FSD {found.value:.6g} ({args.units} squared): means {found.means:.6g}, covariances {found.covariances:.6g}")
     print(f"n = {len(a.counts)} and {len(b.counts)}; compare it only with distances at the same n")
@@ -70,26 +75,35 @@ def distance(args: argparse.Namespace) -> None:
 def reconstruct(args: argparse.Namespace) -> None:
     """`ganx invert`."""
     gan = load(args.gan)
+    options = InvertOptions(args.method, args.steps, code_optimiser=args.code_optimiser, batch=args.batch)
+    check_options(options)
+    features = _features(args)
     out = writable_folder(absolute(args.out))
-    images, names = gather.images(args.images, gan, args.count, args.seed)
-    label = _labels(args, gan, len(images))
+    given = gather.images(args.images, gan, args.count, args.seed, _labels(args, gan, 1))
+    label = _labels(args, gan, len(given.images))
     chain = cut(gan, args.at)
     if chain.ratio > RATIO:
         text = f"after {chain.cuts[-1]} there are {chain.ratio:.2f} numbers for each of the image"
         say(f"{text}: so free, late layers also draw what the GAN never learned")
     inverters = _inverters(args, chain, out)
-    options = InvertOptions(args.method, args.steps, batch=args.batch)
-    bar = Progress(0, len(images) * args.steps, 1, True)
-    features = _features(args.features, inverters.get("layered"))
+    if args.features == "trunk":
+        features = trunk_features(inverters["layered"])
+    say(f"inverting {len(given.images)} pictures, {args.steps} updates each; compiling them first")
+    bar = Progress(0, len(given.images) * args.steps, 1, True)
     key = jax.random.key(args.seed)
-    found = session.invert_all(out, chain, images, options, inverters, features, label, key, bar.update)
+    found = session.invert_all(out, chain, given.images, options, inverters, features, label, key, bar.update)
     bar.close()
-    facts = {"gan": args.gan, "cuts": list(chain.cuts), "method": args.method, "steps": args.steps}
-    session.write(out, images, names, found, facts)
-    shown = np.stack([to_uint8(images[:16]), to_uint8(found.images[:16])])
+    truth = draw(chain, given.z, label) if given.own.any() else None
+    measured = measures(given.images, found, given.own, truth)
+    facts = {"gan": args.gan, "cuts": list(chain.cuts), "features": args.features, "seed": args.seed}
+    facts |= {"options": dataclasses.asdict(options), "measured": measured}
+    session.write(out, given.images, given.names, found, facts)
+    shown = np.stack([to_uint8(given.images[:16]), to_uint8(found.images[:16])])
     (out / "reconstructions.png").write_bytes(png(sheet(shown)))
-    measured = json.loads((out / session.FACTS).read_text())["measured"]
-    print(", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
+    for name in ("samples", "photographs"):
+        if name in measured:
+            print(f"{name}: " + ", ".join(f"{what} {value:.4g}" for what, value in measured[name].items()))
+    print(believed(measured))
     print(out / session.RESULT)
 
 
@@ -97,6 +111,7 @@ def report_omissions(args: argparse.Namespace) -> None:
     """`ganx omissions`."""
     folder = absolute(args.inverted)
     images, _, found = session.read(folder)
+    print(believed(session.facts(folder).get("measured", {})))
     segmenter = gather.named(args.segmenter)
     before, after = (pictures.labels_of(segmenter, x) for x in (images, found.images))
     omissions = Omissions.of_labels(before, after, segmenter.names)
@@ -156,14 +171,26 @@ def _lines(found: Comparison, check: SelfCheck | None) -> list[str]:
     return lines
 
 
-def _table(text: str, args: argparse.Namespace, segmenter: str, save: epath.Path | None) -> Table:
-    found = gather.pictures(text, segmenter, args.seed)
+def _alike(texts: list[str], opened: list[Pictures | Table]) -> None:
+    for text, one in zip(texts, opened[1:], strict=True):
+        if one.names != opened[0].names:
+            raise GanxError(f"{text} and the first pictures are segmented into different classes; use one segmenter")
+
+
+def _by_size(real: Table, table: Table) -> dict[int, float]:
+    """FSD for half, a quarter and an eighth of the pictures too: how much of it is the sample's size."""
+    n = min(len(real.counts), len(table.counts))
+    sizes = [n // part for part in (8, 4, 2, 1) if n // part >= 2]
+    return distance_by_size(real.counts, table.counts, real.pixels, sizes) if sizes else {}
+
+
+def _table(text: str, found: Pictures | Table, args: argparse.Namespace, save: epath.Path | None) -> Table:
     if isinstance(found, Table):
         return found
     n = min(args.samples, found.limit or args.samples)
     if n < args.samples:
         say(f"{text} has only {n} pictures")
-    say(f"counting {n} pictures of {text}")
+    say(f"counting {n} pictures: {found.what}")
     return measure(found, n, args.batch, save, progress=True)
 
 
@@ -191,25 +218,26 @@ def _inverters(args: argparse.Namespace, chain: Chain, out: epath.Path) -> dict[
 
     def report(stage: str, done: int, metrics: Any) -> None:
         if stage not in bars:
-            say(f"training the inverses: {stage}")
+            say("layer by layer" if stage == "layers" else "together")
             bars[stage] = Progress(0, steps if stage == "layers" else joint, args.fit_batch, True)
         bars[stage].update(done)
 
     name = "direct" if direct else "layered"
+    if not session.trained(out / name):
+        say(f"training the inverses: {steps} steps layer by layer, {joint} together; compiling a step of each first")
     found = session.inverter(out / name, chain, options, jax.random.key(args.seed), report)
     for bar in bars.values():
         bar.close()
     return {name: found}
 
 
-def _features(text: str, layered: Inverter | None) -> Any:
-    if text == "none":
-        return None
-    if text == "trunk" and layered is not None:
-        return trunk_features(layered)
-    if text.startswith("vgg:"):
-        return vgg_features(text[4:])
-    raise GanxError(f"features are none, trunk (methods d, e and f) or vgg:PATH, not {text!r}")
+def _features(args: argparse.Namespace) -> Any:
+    """The feature net of a loss as far as it is there before inverses are trained."""
+    if args.features.startswith("vgg:"):
+        return vgg_features(args.features[4:])
+    if args.features != "none" and (args.features != "trunk" or args.method in "abc"):
+        raise GanxError(f"features are none, trunk (methods d, e and f) or vgg:PATH, not {args.features!r}")
+    return None
 
 
 def _labels(args: argparse.Namespace, gan: Any, n: int) -> np.ndarray | None:

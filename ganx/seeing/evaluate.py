@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -40,9 +43,39 @@ def inversion_report(
     return report
 
 
+def measures(images: np.ndarray, found: Inversion, own: np.ndarray, truth: Inversion | None) -> dict[str, Any]:
+    """Reports apart for "samples", whose truth is known, and "photographs"; and whether the latter can be believed.
+
+    Args:
+      images, found: as in `inversion_report`.
+      own: bool `[n]`, which images the generator drew itself.
+      truth: codes and features of all images, right for those; None where there are none.
+    """
+    report: dict[str, Any] = {}
+    if not own.all():
+        report["photographs"] = inversion_report(images[~own], _rows(found, ~own))
+    if truth is not None and own.any():
+        mine = inversion_report(images[own], _rows(found, own), truth.z[own], truth.features[own])
+        report |= {"samples": mine, "trustworthy": trustworthy(mine)}
+    return report
+
+
 def trustworthy(report: dict[str, float]) -> bool:
     """Whether the generator's own images were inverted well enough for photographs to be interpreted (`GATE`)."""
     return all(report[name] >= least for name, least in GATE.items())
+
+
+def believed(measured: dict[str, Any]) -> str:
+    """What `measures` says of reconstructed photographs, as a sentence."""
+    if "trustworthy" not in measured:
+        return "whether a reconstruction can be believed is not known: invert the word samples beside the photographs"
+    seen = ", ".join(f"{name} {measured['samples'][name]:.3f} (at least {least})" for name, least in GATE.items())
+    verdict = "so omissions can be believed" if measured["trustworthy"] else "too badly to believe omissions"
+    return f"its own pictures are found again with correlations of {seen}: {verdict}"
+
+
+def _rows(found: Inversion, rows: np.ndarray) -> Inversion:
+    return jax.tree.map(lambda leaf: leaf[rows], found)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,6 +24,8 @@ from ganx.training.logs import say
 
 MASKS = "masks"
 """Name that stands for the masks that come with a source, in place of a segmenter."""
+SAMPLES = "samples"
+"""Name that stands for what a generator draws itself, in place of a source of pictures."""
 
 
 def pictures(text: str, segmenter: str, seed: int) -> Pictures | Table:
@@ -57,27 +61,52 @@ def is_gan(text: str) -> bool:
     return text in bundled() or (":" not in text and (open_path(text) / MANIFEST).exists())
 
 
-def images(places: Sequence[str], gan: Gan, count: int, seed: int = 0) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Pictures to invert, float32 `[n, H, W, C]` in [-1, 1] at the generator's size, and a name for each.
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """Pictures to invert.
+
+    Attributes:
+      images: float32 `[n, H, W, C]` in [-1, 1] at the generator's size.
+      names: a name for each.
+      own: bool `[n]`, those that the generator drew itself.
+      z: float32 `[n, *latent]`, the codes of those; 0 for others.
+    """
+
+    images: np.ndarray
+    names: tuple[str, ...]
+    own: np.ndarray
+    z: np.ndarray
+
+
+def images(places: Sequence[str], gan: Gan, count: int, seed: int = 0, label: np.ndarray | None = None) -> Given:
+    """Pictures to invert.
 
     Args:
       places: image files, sources, or "samples" for what the generator itself draws.
       count: how many to take of each source.
       seed: of the latents of "samples".
+      label: the class of "samples", int32 `[1]`, for a generator with classes.
     """
-    parts, names = [], []
+    if count < 1:
+        raise GanxError(f"{count} pictures of each source are none; give --count from 1 up")
+    parts, names, own, codes = [], [], [], []
     for place in places:
-        found, called = _some(place, gan, count, seed)
+        mine = place == SAMPLES
+        z = np.asarray(gan.latents(jax.random.key(seed), count)) if mine else None
+        found, called = _own(gan, z, label) if mine else _some(place, gan, count)
         parts.append(found)
         names += called
-    return np.concatenate(parts), tuple(names)
+        own += [mine] * len(found)
+        codes.append(np.zeros((len(found), *gan.spec.latent), np.float32) if z is None else z)
+    return Given(np.concatenate(parts), tuple(names), np.asarray(own), np.concatenate(codes))
 
 
-def _some(place: str, gan: Gan, count: int, seed: int) -> tuple[np.ndarray, list[str]]:
-    if place == "samples":
-        key = jax.random.key(seed)
-        drawn = gan(gan.latents(key, count), label=gan.labels(key, count))
-        return np.clip(np.asarray(drawn), -1, 1), [f"sample {i}" for i in range(count)]
+def _own(gan: Gan, z: Any, label: np.ndarray | None) -> tuple[np.ndarray, list[str]]:
+    drawn = gan(z, label=None if label is None else np.repeat(label, len(z)))
+    return np.clip(np.asarray(drawn), -1, 1), [f"sample {i}" for i in range(len(z))]
+
+
+def _some(place: str, gan: Gan, count: int) -> tuple[np.ndarray, list[str]]:
     if place.lower().endswith(SUFFIXES) and "?" not in place:
         return _floats(_file(place, gan.spec)[None]), [epath.Path(place).name]
     source = open_source(_fitted(place, gan.spec))

@@ -146,9 +146,11 @@ def measure(
       progress: whether to say how far it is, with the time that is left.
 
     Raises:
-      GanxError: fewer pictures than asked for, or a file of other pictures.
+      GanxError: no pictures or fewer than asked for, no batch, or a file of other pictures.
     """
-    if n < 1 or (pictures.limit is not None and n > pictures.limit):
+    if n < 1 or batch < 1:
+        raise GanxError(f"{n} pictures, {batch} at a time, cannot be counted; give --samples and --batch from 1 up")
+    if pictures.limit is not None and n > pictures.limit:
         raise GanxError(f"{n} pictures wanted, but {pictures.what} has {pictures.limit}; lower --samples")
     found, pixels = _resumed(pictures, n, save)
     done = sum(len(part) for part in found)

@@ -28,6 +28,7 @@ METHODS = {
     "f": "layered E, then optimise the layers' outputs",
 }
 """The columns of figure 6; a is the weakest, f the full method."""
+OPTIMISERS = ("adam", "lbfgs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class InvertOptions:
       strength: weight of the layers' mean squared perturbation (λ_reg).
       relaxed: cuts that are perturbed; by default all but the last, or the only one.
       starts: random starts of a; the best is kept.
-      code_optimiser: "adam" or "lbfgs", for c and e.
+      code_optimiser: one of `OPTIMISERS`, for c and e.
       clamp: "straight", "hard" or "none", see `losses.clamped`; results are always clipped.
       keep: "best" or "last", see `Schedule`.
       batch: images optimised together on each device.
@@ -117,7 +118,7 @@ def invert(
       report: called with the number of image updates done.
 
     Raises:
-      GanxError: an unknown method, a missing inverter, images of another shape.
+      GanxError: an unknown method or optimiser, a missing inverter, absurd numbers, images of another shape.
     """
     images = np.asarray(images, np.float32)
     _check(chain, images, options, layered, direct)
@@ -215,8 +216,7 @@ def _part_of(report: Report | None, start: int, options: InvertOptions) -> Repor
 def _check(
     chain: Chain, images: np.ndarray, options: InvertOptions, layered: Inverter | None, direct: Inverter | None
 ) -> None:
-    if options.method not in METHODS:
-        raise unknown("method", options.method, METHODS)
+    check_options(options)
     if images.ndim != 4 or images.shape[1:] != chain.gan.spec.shapes[-1] or not len(images):
         want = ", ".join(map(str, chain.gan.spec.shapes[-1]))
         raise GanxError(f"images of shape [n, {want}] are needed, not {list(images.shape)}; add ?size= to the source")
@@ -227,6 +227,23 @@ def _check(
     for name in options.relaxed:
         if name not in chain.cuts:
             raise unknown("cut", name, chain.cuts)
+
+
+def check_options(options: InvertOptions) -> None:
+    """Refuses what no inversion can be made with."""
+    if options.method not in METHODS:
+        raise unknown("method", options.method, METHODS)
+    if options.code_optimiser not in OPTIMISERS:
+        raise unknown("optimiser of codes", options.code_optimiser, OPTIMISERS)
+    if options.steps < 0 or options.batch < 1 or options.starts < 1:
+        raise GanxError("updates are a whole number from 0 up, pictures at a time and random starts from 1 up")
+
+
+def draw(chain: Chain, z: np.ndarray, label: Any = None) -> Inversion:
+    """What codes `[n, *latent]` draw, as an inversion without any loss: the truth to compare a sample's with."""
+    features, images = _draw(chain, z, {}, label)
+    none = np.zeros(len(z), np.float32)
+    return Inversion(z, {}, np.asarray(features), np.asarray(images), none, none)
 
 
 @jax.jit

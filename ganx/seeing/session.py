@@ -20,8 +20,8 @@ from etils import epath
 
 from ganx.arrays import read_npz
 from ganx.errors import GanxError
+from ganx.numbers import to_json
 from ganx.seeing.chain import Chain
-from ganx.seeing.evaluate import inversion_report
 from ganx.seeing.inverter import Inverter
 from ganx.seeing.keeping import Keeper
 from ganx.seeing.losses import Features
@@ -34,12 +34,17 @@ RESULT, FACTS = "inversion.npz", "inversion.json"
 
 def inverter(folder: epath.Path, chain: Chain, options: FitOptions, key: jax.Array, report: Report | None) -> Inverter:
     """The inverter saved in a folder; trains it first, from where training stopped, if it is not finished."""
-    if (folder / "inverter.json").exists():
+    if trained(folder):
         return Inverter.load(folder, chain)
     found = fit(chain, key, options, report=report, keeper=Keeper.at(folder / "training"))
     found.save(folder)
     (folder / "training").rmtree()
     return found
+
+
+def trained(folder: epath.Path) -> bool:
+    """Whether a folder holds a finished inverter."""
+    return (folder / "inverter.json").exists()
 
 
 def invert_all(
@@ -84,12 +89,11 @@ def invert_all(
 def write(
     folder: epath.PathLike, images: np.ndarray, names: tuple[str, ...], found: Inversion, facts: dict[str, Any]
 ) -> None:
-    """Writes the result and what was measured on it."""
+    """Writes the result, and `facts` of it as JSON."""
     path = epath.Path(folder)
     with (path / RESULT).open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, target=images, names=np.asarray(names), **_arrays(found))
-    report = inversion_report(images, found)
-    (path / FACTS).write_text(json.dumps({**facts, "measured": report}, indent=1) + "\n")
+    (path / FACTS).write_text(to_json(facts))
 
 
 def read(folder: epath.PathLike) -> tuple[np.ndarray, tuple[str, ...], Inversion]:
@@ -99,6 +103,12 @@ def read(folder: epath.PathLike) -> tuple[np.ndarray, tuple[str, ...], Inversion
         raise GanxError(f"{folder} holds no {RESULT}; write one with ganx invert GAN IMAGES… --out {folder}")
     arrays = read_npz(path, "inversion", f"write one with ganx invert GAN IMAGES… --out {folder}")
     return arrays["target"], tuple(str(name) for name in arrays["names"]), _of_arrays(arrays)
+
+
+def facts(folder: epath.PathLike) -> dict[str, Any]:
+    """The facts that `write` wrote; none of a folder without them."""
+    path = epath.Path(folder) / FACTS
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _arrays(found: Inversion) -> dict[str, np.ndarray]:

@@ -79,8 +79,11 @@ def _add_invert(verbs: Verbs) -> None:
         description="""Trains inverses of the GAN's layers once, then reconstructs each picture. Interrupted, it goes on
 where it stopped. Methods: a optimise z; b learn E directly; c b, then z; d layered E; e d, then z; f d, then the
 layers' outputs.""",
-        epilog="""examples:
-  ganx invert faces32 samples --count 12 --out inverted
+        epilog="""The word samples among IMAGES checks the method: the GAN's own pictures have a known code. Their
+correlations say whether what photographs lose can be believed.
+
+examples:
+  ganx invert faces32 samples --count 12 --width 16 --out inverted
   ganx invert gans/church folder:photos one.jpg --features vgg:vgg16-397923af.pth --out inverted""",
         formatter_class=Formatter,
     )
@@ -88,6 +91,7 @@ layers' outputs.""",
     parser.add_argument("images", nargs="+", help="picture files, sources, or samples (the GAN's own)")
     parser.add_argument("--out", default="inverted", help="folder for inverses, codes and reconstructions")
     parser.add_argument("--method", default="f", choices=tuple("abcdef"), help="how")
+    parser.add_argument("--code-optimiser", default="adam", choices=("adam", "lbfgs"), help="of z, for methods c and e")
     parser.add_argument("--at", help="the stage after which the GAN is cut (a small map early in it by default)")
     parser.add_argument("--count", type=int, default=64, help="pictures of each source")
     parser.add_argument("--steps", type=int, default=3000, help="updates of the optimisation")

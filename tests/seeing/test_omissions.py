@@ -2,11 +2,14 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
+import ganx
 from ganx import cli
 from ganx.data.worlds import world
+from ganx.models import init_gan
 from ganx.seeing import Moments, compare
 from ganx.seeing.measure import Table
 from ganx.seeing.methods import Inversion
@@ -73,6 +76,9 @@ def test_statistics_and_distance_by_command(tmp_path, capsys):
     said = json.loads((tmp_path / "comparison.json").read_text())
     (side,) = said["generated"].values()
     assert side["delta"][said["classes"].index("wall")] == -1
+    (by_size,) = said["fsd_by_pictures"].values()
+    assert list(by_size) == ["6", "12", "24", "48"]
+    assert by_size["48"] == pytest.approx(side["fsd"], rel=1e-6)
     assert (tmp_path / "comparison.png").stat().st_size > 1000
     other = next(p for p in tmp_path.glob("*.npz") if p.stem != "real")
     assert cli.main(["fsd", str(tmp_path / "real.npz"), str(other)]) == 0
@@ -102,10 +108,40 @@ def test_omissions_by_command(tmp_path, capsys):
     assert {row[0] for row in said["rows"] if row[2] == 100} == {"wall", "roof", "door", "window"}
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A GAN of 8 pixels in a folder."""
+    folder = tmp_path_factory.mktemp("gan") / "tiny"
+    ganx.save(init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 4}, jax.random.key(0)), folder)
+    return str(folder)
+
+
+def test_inversion_by_command(tmp_path, capsys, tiny):
+    """The GAN's own pictures and others side by side; what is not known of the others is not claimed."""
+    given = ["invert", tiny, "samples", "world:scenes", "--count", "2", "--out", str(tmp_path), "--method", "a"]
+    assert cli.main([*given, "--steps", "2"]) == 0
+    assert "can be believed" in (out := capsys.readouterr().out) or "too badly" in out
+    said = json.loads((tmp_path / "inversion.json").read_text())
+    assert {"code", "features", "pixels"} <= set(said["measured"]["samples"])
+    assert "code" not in said["measured"]["photographs"]
+    assert said["options"]["steps"] == 2
+    _, names, found = read(tmp_path)
+    assert names == ("sample 0", "sample 1", "world:scenes 0", "world:scenes 1")
+    assert found.z.shape == (4, 4)
+    for wrong in (["--count", "0"], ["--steps", "-1"], ["--features", "vgg:nowhere.pth"], ["--features", "trunk"]):
+        assert cli.main([*given, *wrong]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert cli.main(["omissions", str(tmp_path), "--segmenter", "world:scenes?size=8"]) == 0
+    assert "its own pictures" in capsys.readouterr().out
+
+
 def test_bad_input_is_one_line(tmp_path, capsys):
     assert cli.main(["omissions", str(tmp_path), "--segmenter", "world:scenes"]) == 2
     assert (
         cli.main(["segstats", "world:scenes?size=16", "faces32", "--segmenter", "masks", "--out", str(tmp_path)]) == 2
     )
     assert cli.main(["fsd", "world:scenes?size=16", str(tmp_path / "no.npz")]) == 2
+    assert cli.main(["segstats", "world:scenes?size=16", "nowhere", "--out", str(tmp_path)]) == 2
+    assert cli.main(["segstats", "world:scenes?size=16", "world:scenes?size=16", "--samples", "0"]) == 2
     assert len(capsys.readouterr().err.splitlines()) >= 3
+    assert not (tmp_path / "real.npz").exists()  # nothing is counted before every name is known
