@@ -25,7 +25,7 @@ from ganx.seeing.moments import Moments
 from ganx.seeing.tally import tally
 from ganx.segment import NONE, Segmenter, channels, checked
 from ganx.training.logs import Progress
-from ganx.training.mesh import batched, make_mesh
+from ganx.training.mesh import batched, make_mesh, replicated
 
 _SECONDS = 20.0  # between two savings of what is counted so far
 Counter = Callable[[np.ndarray], tuple[np.ndarray, int]]
@@ -193,6 +193,8 @@ def _about(segmenter: Segmenter) -> str:
 def _segmenting(segmenter: Segmenter) -> Callable[[Any], tuple[np.ndarray, int]]:
     """Tallies of uint8 images; on the device where the segmenter can, sharded over all of them."""
     classes, mesh = len(segmenter.names), make_mesh()
+    if segmenter.on_device:
+        segmenter = jax.device_put(segmenter, replicated(mesh))
 
     def on_device(images: Any) -> tuple[np.ndarray, int]:
         n = len(images)
@@ -233,6 +235,7 @@ def _spread(images: Any, mesh: Mesh) -> jax.Array:
 def _drawing(gan: Gan, key: jax.Array) -> Callable[[np.ndarray], np.ndarray]:
     """Pictures uint8 `[n, H, W, C]` at indices: each from a key of its own."""
     mesh = make_mesh()
+    gan, key = jax.device_put((gan, key), replicated(mesh))  # a loaded GAN lies on the first device alone
 
     def draw(indices: np.ndarray) -> np.ndarray:
         spread = _spread(np.asarray(indices, np.int32), mesh)
