@@ -75,7 +75,14 @@ def distance(args: argparse.Namespace) -> None:
 def reconstruct(args: argparse.Namespace) -> None:
     """`ganx invert`."""
     gan = load(args.gan)
-    options = InvertOptions(args.method, args.steps, code_optimiser=args.code_optimiser, batch=args.batch)
+    options = InvertOptions(
+        args.method,
+        args.steps,
+        args.lr,
+        strength=args.strength,
+        code_optimiser=args.code_optimiser,
+        batch=args.batch,
+    )
     check_options(options)
     features = _features(args)
     out = writable_folder(absolute(args.out))
@@ -164,7 +171,7 @@ def _lines(found: Comparison, check: SelfCheck | None) -> list[str]:
         worst = [i for i in (*order[:5], *order[::-1][:3]) if abs(side.z[i]) > 3]
         for i in dict.fromkeys(worst):
             gap = f"{side.delta[i]:+.0%} ± {1.96 * side.delta_error[i]:.0%} of its area"
-            lines.append(f"  {found.names[i]}: {gap}, in {side.presence_delta[i]:+.0%} of the pictures")
+            lines.append(f"  {found.names[i]}: {gap}, {side.presence_delta[i]:+.0%} of the pictures that show it")
         lines += [f"  {what} only generated: {area:.2f}% of the pixels" for what, area in side.hallucinated[:5]]
     if check:
         lines.append(f"two halves of the real pictures, {check.n} each: FSD {check.distance.mean():.4g}")

@@ -235,6 +235,8 @@ def check_options(options: InvertOptions) -> None:
         raise unknown("method", options.method, METHODS)
     if options.code_optimiser not in OPTIMISERS:
         raise unknown("optimiser of codes", options.code_optimiser, OPTIMISERS)
+    if not (0 < options.lr < np.inf and 0 < options.lr_code < np.inf and 0 <= options.strength < np.inf):
+        raise GanxError("learning rates are numbers above 0, and the strength of perturbations is one from 0 up")
     if options.steps < 0 or options.batch < 1 or options.starts < 1:
         raise GanxError("updates are a whole number from 0 up, pictures at a time and random starts from 1 up")
 

@@ -95,6 +95,8 @@ examples:
     parser.add_argument("--at", help="the stage after which the GAN is cut (a small map early in it by default)")
     parser.add_argument("--count", type=int, default=64, help="pictures of each source")
     parser.add_argument("--steps", type=int, default=3000, help="updates of the optimisation")
+    parser.add_argument("--lr", type=float, default=0.01, help="learning rate of the layers' outputs (f)")
+    parser.add_argument("--strength", type=float, default=1.0, help="weight of what is added to them (f)")
     parser.add_argument("--batch", type=int, default=16, help="pictures at a time on each device")
     parser.add_argument("--fit-steps", type=int, default=10_000, help="training steps of the inverses by themselves")
     parser.add_argument("--joint-steps", type=int, default=10_000, help="training steps of all inverses together")

@@ -128,7 +128,13 @@ def test_inversion_by_command(tmp_path, capsys, tiny):
     _, names, found = read(tmp_path)
     assert names == ("sample 0", "sample 1", "world:scenes 0", "world:scenes 1")
     assert found.z.shape == (4, 4)
-    for wrong in (["--count", "0"], ["--steps", "-1"], ["--features", "vgg:nowhere.pth"], ["--features", "trunk"]):
+    for wrong in (
+        ["--count", "0"],
+        ["--steps", "-1"],
+        ["--features", "vgg:nowhere.pth"],
+        ["--features", "trunk"],
+        ["--lr", "-1"],
+    ):
         assert cli.main([*given, *wrong]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert cli.main(["omissions", str(tmp_path), "--segmenter", "world:scenes?size=8"]) == 0
