@@ -154,15 +154,16 @@ def generator(
     dtype: str = "float32",
     width_max: int = 0,
     extra: int = 0,
+    width_first: int = 0,
 ) -> DcganGenerator:
     """The standard generator: `width` channels before the image, doubling with every halving of the size.
 
-    `width_max` bounds the doubling, unless it is 0. `extra` puts so many 3 x 3 convolutions before the image, as in
-    the DCGAN of Arjovsky et al. 2017.
+    `width_max` bounds the doubling, and `width_first` is the width of the first map alone, unless they are 0. `extra`
+    puts so many 3 x 3 convolutions before the image, as in the DCGAN of Arjovsky et al. 2017.
     """
     depth = _depth(resolution)
     widths = [min(width * 2**i, width_max or width * 2**i) for i in reversed(range(depth))]
-    blocks = [Block("project", widths[0], 4, False, True, "relu")]
+    blocks = [Block("project", width_first or widths[0], 4, False, True, "relu")]
     blocks += [Block("up", wide, 4, False, True, "relu") for wide in widths[1:]]
     blocks += [Block("conv", width, 3, False, True, "relu")] * extra
     blocks += [Block("up", channels, 4, False, False, "tanh")]

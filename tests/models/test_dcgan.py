@@ -31,6 +31,7 @@ def test_widths_can_be_bounded_and_layers_added_before_the_image():
     spec = describe("dcgan", module, variables)
     assert spec.stages == ("s0", "s1", "s2", "s3", "s4", "rgb")
     assert spec.shapes == ((4, 4, 16), (8, 8, 16), (16, 16, 8), (16, 16, 8), (16, 16, 8), (32, 32, 3))
+    assert [block.features for block in dcgan.generator(32, width=8, width_first=4).blocks] == [4, 16, 8, 3]
 
 
 def test_initialisation_is_the_published_one():

@@ -10,11 +10,11 @@ import optax
 import pytest
 from etils import epath
 from golden_chain import random_chain
+from small_inverter import FlatInverse, small_inverter, step
 
 from ganx import GanxError
 from ganx.models import init_gan
 from ganx.models.encoders import ImageInverse, LayerInverse
-from ganx.models.initialise import initialise
 from ganx.seeing import session
 from ganx.seeing.chain import cut, default_cut, forward
 from ganx.seeing.descent import Schedule, descend, lbfgs
@@ -24,7 +24,7 @@ from ganx.seeing.keeping import Keeper
 from ganx.seeing.losses import clamped, correlation, cosine_error
 from ganx.seeing.methods import METHODS, InvertOptions, draw, invert
 from ganx.seeing.relax import Relaxation, prepare
-from ganx.seeing.training import FitOptions, fit, start, train_step
+from ganx.seeing.training import FitOptions, fit, start
 from ganx.training.mesh import make_mesh
 
 PGGAN = {"resolution": 16, "channel_base": 64, "channel_max": 8, "latent": 8}
@@ -77,30 +77,10 @@ def test_e_f_is_resnet_18():
 OPTIONS = FitOptions(steps=60, joint_steps=0, batch=16, lr=2e-2, lr_image=1e-2, distance="cosine", hidden=32)
 
 
-class FlatInverse(ImageInverse):
-    """e_f in a form that compiles at once."""
-
-    def trunk(self, x, train=False):
-        side = self.shape[0]
-        return [x.reshape(len(x), side, x.shape[1] // side, side, -1).swapaxes(2, 3).reshape(len(x), side, side, -1)]
-
-
-def small(chain, key=0):
-    """Fresh inverses with that e_f."""
-    modules = (*modules_for(chain, 4, OPTIONS.hidden)[:-1], FlatInverse(tuple(chain.shapes[-1])))
-    found = initialise(lambda key: init(modules, chain, key), jax.random.key(key))
-    return Inverter(modules, tuple({"batch_stats": {}, **variables} for variables in found))
-
-
-@functools.partial(jax.jit, static_argnums=(1, 4, 5))
-def step(chain, modules, state, z, stage, options):
-    return train_step(chain, modules, state, z, None, stage, options)
-
-
 @pytest.fixture(scope="module")
 def layered(chain):
     """Inverses after some steps, and their losses at the start and at the end."""
-    inverter = small(chain)
+    inverter = small_inverter(chain, OPTIONS.hidden)
     state, log = start("layers", inverter, OPTIONS), []
     for i in range(OPTIONS.steps):
         z = chain.gan.latents(jax.random.fold_in(jax.random.key(5), i), OPTIONS.batch)

@@ -1,13 +1,21 @@
 """Real data and a real GAN with a known fault."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ganx.convert import import_checkpoint
 from ganx.data import open_source
 from ganx.seeing import Moments, compare, fsd, tally
+from ganx.seeing.chain import cut
+from ganx.seeing.evaluate import GATE
+from ganx.seeing.gather import images
+from ganx.seeing.losses import correlation
 from ganx.seeing.measure import measure, of_masks
+from ganx.seeing.methods import InvertOptions, draw, invert
 from ganx.seeing.sensitivity import self_check
+from ganx.training.mesh import make_mesh
 
 
 def street(shared, split, count):
@@ -66,3 +74,16 @@ def test_an_uneven_gan_is_found_out(shared):
     assert side.delta[twos] < -0.6
     assert max(side.delta[fives], side.delta[eights]) < -0.4
     assert side.z[ones] > 10
+
+
+def test_a_pretrained_gan_finds_its_own_faces_again_and_real_ones_less_well(shared):
+    """By its code alone: the known answer first, then photographs of other people."""
+    gan = import_checkpoint(shared / "data" / "face-dcgan32" / "generator.pt").gan
+    chain, source = cut(gan), f"zip:{shared / 'data' / 'utkface64' / 'utkface64_2500.zip'}"
+    drawn = draw(chain, np.asarray(gan.latents(jax.random.key(3), 4))).images
+    both = np.concatenate([drawn, images([source], gan, 4).images])
+    one = make_mesh(jax.devices()[:1])
+    found = invert(chain, both, InvertOptions("a", 150, starts=1), key=jax.random.key(4), mesh=one).images
+    own, real = (correlation(both[part], found[part]) for part in (slice(4), slice(4, None)))
+    assert own >= GATE["pixels"]
+    assert 0.7 < real < own - 0.05
