@@ -1,6 +1,6 @@
 """How well a segmenter that learned from drawn faces reads real ones, by points that were marked by hand.
 
-    python scripts/real_faces.py 'zip:utkface64_2500.zip' unet:faces?size=32 unet:faces?size=64
+    python scripts/real_faces.py 'zip:utkface64_2500.zip' 'unet:faces?size=32' 'unet:faces?size=64'
 
 The pictures are 24 aligned faces of 64 pixels, evenly spread over UTKFace's subset of 2,500; the points are the centres
 of both eyes and of the mouth. For eyes and mouth the table says how many of the points have a pixel of that class

@@ -19,12 +19,13 @@ def add(verbs: Verbs) -> None:
   unet:faces?size=32          a small network for a world's pictures that are blurred: faces, scenes, digits
   unet:SOURCE                 the same network for real pictures: learns from the masks of a data source
   upernet:FOLDER              the published network of GAN Dissection: encoder and decoder .pth
+  boxes:NAME=TOP,LEFT,BOTTOM,RIGHT&…   places in pictures that are aligned, as shares of their sides
   colours, NAME+colours       the eleven basic colours, alone or beside another that labels whole pictures
 Networks of kind unet are trained when they are first asked for, some minutes on a CPU, and kept; how good they are on
 pictures that they did not learn from is said. A SOURCE has splits, such as folders train, trainannot, val, valannot.
 Names of its masks come from classes.txt or from &names=; pixels that are void, none or unknown are not learned.""",
         epilog="""examples:
-  ganx segment unet:faces?size=32 faces32
+  ganx segment 'unet:faces?size=32' faces32
   ganx segment 'unet:zip:camvid.zip?size=64x48&names=sky,building,…,void' 'zip:camvid.zip?split=val&size=64x48'""",
         formatter_class=Formatter,
     )
