@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from ganx.errors import GanxError
 from ganx.models import module_fields
-from ganx.models.modular import PREFIX
+from ganx.models.modular import ENCODER, PREFIX, RECONSTRUCTOR
 from ganx.modulargan.config import modular_config
 from ganx.store import find, load, load_discriminator, read_manifest
 
@@ -21,7 +21,8 @@ def extension(
     """The configuration that trains modules for `attributes` between the frozen parts of the GAN at `path`.
 
     Args:
-      attributes: comma-separated; new ones are added, known ones start from their old weights.
+      attributes: comma-separated; new ones are added, known ones start from their old weights. "encoder" and
+        "reconstructor" name those parts, each trained against all modules as they are.
       source: images that have these attributes; old labels are not needed. By default the GAN's own source.
 
     Raises:
@@ -37,8 +38,10 @@ def extension(
     config = modular_config()
     config.data.source = source or gan.spec.data
     known = [name for name, _ in module.attributes]
-    config.modulargan.attributes = ",".join([*known, *(name for name in names if name not in known)])
-    config.modulargan.train = ",".join(PREFIX + name for name in names)
+    parts = [name if name in (ENCODER, RECONSTRUCTOR) else PREFIX + name for name in names]
+    new = [part.removeprefix(PREFIX) for part in parts if part.startswith(PREFIX)]
+    config.modulargan.attributes = ",".join(dict.fromkeys([*known, *new]))
+    config.modulargan.train = ",".join(parts)
     config.init, config.steps, config.batch = str(find(path)), steps, batch
     with config.unlocked():
         config.model.generator = _options(module_fields(module))

@@ -27,8 +27,10 @@ class Plan:
     values: np.ndarray
 
 
-def parse_program(text: str | Sequence[tuple[str, object]], attributes: Names) -> Program:
+def parse_program(text: str | Sequence[tuple[object, object]], attributes: Names) -> Program:
     """Reads "hair=blond,smile=1,glasses=0", values by name or index, or pairs of the same; "" is the empty program.
+
+    A program that is parsed already comes back as it is, once its numbers are known to be right.
 
     Args:
       attributes: names of each attribute's values, in the order of the bank.
@@ -45,11 +47,14 @@ def parse_program(text: str | Sequence[tuple[str, object]], attributes: Names) -
     return tuple(_step(name, value, attributes) for name, value in text)
 
 
-def _step(name: str, value: object, attributes: Names) -> tuple[int, int]:
-    if name not in attributes:
-        raise unknown("module", name, attributes)
+def _step(name: object, value: object, attributes: Names) -> tuple[int, int]:
+    names = list(attributes)
+    if isinstance(name, int) and 0 <= name < len(names):
+        name = names[name]
+    if not isinstance(name, str) or name not in attributes:
+        raise unknown("module", str(name), attributes)
     values = attributes[name]
-    where = list(attributes).index(name)
+    where = names.index(name)
     if value in values:
         return where, values.index(str(value))
     index = int(str(value)) if str(value).isdigit() else -1

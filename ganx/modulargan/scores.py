@@ -45,24 +45,37 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     return [chosen for size in range(1, len(names) + 1) for chosen in itertools.combinations(names, size)]
 
 
+def unseen(
+    values: Mapping[str, np.ndarray], attributes: Mapping[str, tuple[str, ...]], combo: Mapping[str, int]
+) -> tuple[np.ndarray, Program]:
+    """Which images can be asked for a combination of values, and the program that does it.
+
+    All attributes of the combination change, so that its errors stand beside those of `ask` for the same set; what it
+    says of attributes that no module changes must hold in the image already.
+
+    Returns:
+      Indices of such images, and one program for all of them.
+    """
+    names = list(attributes)
+    fits = [values[n] != v if n in attributes else values[n] == v for n, v in combo.items()]
+    program = tuple((names.index(n), v) for n, v in combo.items() if n in attributes)
+    return np.flatnonzero(np.all(fits, axis=0)), program
+
+
 def ask(
     values: Mapping[str, np.ndarray],
     attributes: Mapping[str, tuple[str, ...]],
     chosen: Sequence[str],
     rng: np.random.Generator,
-    shuffle: bool = False,
 ) -> list[Program]:
-    """A program for each image that gives each of the chosen attributes another value, uniformly; in the given order
-    or, with `shuffle`, in a random one."""
+    """A program for each image that gives each of the chosen attributes another value, uniformly, in this order."""
     names, programs = list(attributes), []
     for i in range(len(next(iter(values.values())))):
         steps = []
         for name in chosen:
             count = len(attributes[name])
             steps.append((names.index(name), int(values[name][i] + rng.integers(1, count)) % count))
-        if shuffle:
-            rng.shuffle(steps)
-        programs.append(tuple((int(a), int(v)) for a, v in steps))
+        programs.append(tuple(steps))
     return programs
 
 
@@ -73,17 +86,25 @@ def errors(
     values: Mapping[str, np.ndarray],
     attributes: Mapping[str, tuple[str, ...]],
     programs: Sequence[Program],
+    rows: np.ndarray | None = None,
 ) -> Errors:
-    """Errors of translated images by the classifier `read`; `values` are the true ones before."""
+    """Errors of translated images by the classifier `read`; `values` are the true ones before.
+
+    Attributes that the classifier does not read count neither as missed nor as kept; of the images, those at `rows` do
+    (None: all).
+    """
     found = {name: np.asarray(v) for name, v in read(translate(images, programs)).items()}
     names = list(attributes)
-    wrong = np.zeros((len(programs), len(names)), bool)
-    asked = np.zeros_like(wrong)
+    readable = [j for j, name in enumerate(names) if name in found]
+    wanted = np.stack([np.asarray(values[names[j]]) for j in readable], -1)
+    asked = np.zeros(wanted.shape, bool)
     for i, program in enumerate(programs):
-        final = {names[a]: v for a, v in program}
-        for j, name in enumerate(names):
-            asked[i, j] = name in final
-            wrong[i, j] = found[name][i] != final.get(name, int(values[name][i]))
+        for k, j in enumerate(readable):
+            if j in dict(program):
+                wanted[i, k], asked[i, k] = dict(program)[j], True
+    wrong = np.stack([found[names[j]] for j in readable], -1) != wanted
+    if rows is not None:
+        wrong, asked = wrong[rows], asked[rows]
     missed, kept = wrong & asked, ~asked
     return Errors(
         float(missed.any(1).mean()),
@@ -159,7 +180,22 @@ def region_error(made: jax.Array, known: Truth) -> tuple[float, float]:
     return tuple(float(off[where].mean()) if where.any() else 0.0 for where in (inside, ~inside))  # type: ignore[return-value]
 
 
-def order_spread(
+@dataclasses.dataclass(frozen=True)
+class Orders:
+    """The same requests in all orders of their modules.
+
+    Attributes:
+      mean: error (`Errors.any`) on average over the orders, which is that of a random one.
+      spread: largest minus smallest error.
+      apart: mean absolute difference between the images of two orders.
+    """
+
+    mean: float
+    spread: float
+    apart: float
+
+
+def orders(
     translate: Translate,
     read: Read,
     images: jax.Array,
@@ -167,9 +203,8 @@ def order_spread(
     attributes: Mapping[str, tuple[str, ...]],
     chosen: Sequence[str],
     seed: int = 0,
-) -> tuple[float, float]:
-    """Over all orders of the chosen modules on the same requests: largest minus smallest error (`Errors.any`), and the
-    mean absolute difference between the images of two orders."""
+) -> Orders:
+    """What the order of the chosen modules changes; `seed` of the requests."""
     rates, pictures = [], []
     names = list(attributes)
     asked = ask(values, attributes, chosen, np.random.default_rng(seed))
@@ -179,7 +214,7 @@ def order_spread(
         rates.append(errors(translate, read, images, values, attributes, programs).any)
         pictures.append(np.asarray(translate(images, programs)))
     pairs = [np.abs(a - b).mean() for a, b in itertools.combinations(pictures, 2)]
-    return max(rates) - min(rates), float(np.mean(pairs)) if pairs else 0.0
+    return Orders(float(np.mean(rates)), max(rates) - min(rates), float(np.mean(pairs)) if pairs else 0.0)
 
 
 def _rank(names: Sequence[str], order: Sequence[str], step: tuple[int, int]) -> int:

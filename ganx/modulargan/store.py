@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 from ganx.errors import GanxError, unknown
 from ganx.gan import Gan
 from ganx.models import make_gan
-from ganx.models.modular import ENCODER, PREFIX, RECONSTRUCTOR, ModularGenerator
+from ganx.models.modular import ENCODER, PREFIX, RECONSTRUCTOR, ModularGenerator, checked_attributes
 from ganx.modulargan.duel import DuelState
 from ganx.store import absolute, find, load, load_discriminator, read_manifest, save
 
@@ -54,6 +55,22 @@ def list_modules(gan: Gan) -> list[ModuleInfo]:
         )
         for part in parts
     ]
+
+
+def select(gan: Gan, names: Sequence[str]) -> Gan:
+    """A modular GAN with these modules alone, in this order.
+
+    Raises:
+      GanxError: no module of that name, none at all, or one twice.
+    """
+    known = dict(gan.module.attributes)  # type: ignore[attr-defined]
+    for name in names:
+        if name not in known:
+            raise unknown("module", name, known)
+    kept = {k: v for k, v in gan.variables["params"].items() if not k.startswith(PREFIX) or k[len(PREFIX) :] in names}
+    attributes = checked_attributes((name, known[name]) for name in names)
+    module: Any = dataclasses.replace(gan.module, attributes=attributes)  # type: ignore[type-var]
+    return make_gan("modular", module, {**gan.variables, "params": kept}, gan.spec.data)
 
 
 def merge(gan: Gan, other: Gan, names: tuple[str, ...] = (), force: bool = False) -> Gan:

@@ -34,17 +34,36 @@ def source_images(model: Translator, source: str, n: int, split: str = "test") -
     return to_float(jnp.asarray(opened.gather(np.arange(min(n, len(opened)))).image))
 
 
+def codes(model: Translator, n: int, content: str = "", seed: int = 0) -> tuple[jax.Array, jax.Array]:
+    """Codes float32 `[n, latent]` of a modular GAN that generates, and contents int32 `[n]`: numbers with commas,
+    repeated until there are enough, or all contents in turn.
+
+    Raises:
+      GanxError: contents that it does not have.
+    """
+    classes = model.module.classes
+    wanted = [part.strip() for part in content.split(",") if part.strip()] or [str(i) for i in range(classes)]
+    for part in wanted:
+        if not (part.isdecimal() and int(part) < classes):
+            raise GanxError(f"no content {part!r}; write numbers from 0 to {classes - 1}, such as --content 0,1")
+    z = jax.random.normal(jax.random.key(seed), (n, model.module.latent))
+    return z, jnp.resize(jnp.asarray([int(part) for part in wanted], jnp.int32), (n,))
+
+
 def _with(source: str, option: str, value: Any) -> str:
     if f"{option}=" in source:
         return source
     return f"{source}{'&' if '?' in source else '?'}{option}={value}"
 
 
-def strip(given: jax.Array, made: Composition) -> tuple[np.ndarray, tuple[str, ...]]:
+def strip(given: jax.Array | None, made: Composition) -> tuple[np.ndarray, tuple[str, ...]]:
     """Pictures uint8 `[n, columns, H, W, 3]` and the columns' names: the image, its reconstruction, then for every
-    step the image after it and its mask, and last the masks of all steps added."""
-    size = given.shape[1]
-    columns, names = [to_uint8(given), to_uint8(made.reconstruction)], ["image", "reconstruction"]
+    step the image after it and its mask, and last the masks of all steps added. `given` None: what was drawn from codes
+    stands for the first two."""
+    size = made.image.shape[1]
+    columns, names = [to_uint8(made.reconstruction)], ["drawn"]
+    if given is not None:
+        columns, names = [to_uint8(given), *columns], ["image", "reconstruction"]
     for stage, mask, step in zip(made.stages, made.masks, made.steps, strict=True):
         columns += [to_uint8(stage), mask_picture(mask, size)]
         names += [step, f"mask of {step.partition('=')[0]}"]
@@ -62,9 +81,9 @@ def mask_picture(mask: jax.Array, size: int) -> np.ndarray:
 
 
 def grid(
-    model: Translator, image: jax.Array, down: str, across: str
+    model: Translator, image: jax.Array, down: str, across: str, label: jax.Array | None = None
 ) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
-    """One image under all pairs of values of two attributes.
+    """One image (or code, with its content `label`, int32) under all pairs of values of two attributes.
 
     Returns:
       uint8 `[values of down, values of across, H, W, 3]`, and the names of rows and columns. All cells are one batch.
@@ -76,7 +95,8 @@ def grid(
     rows, columns = known[down], known[across]
     programs = [parse_program([(down, r), (across, c)], known) for r in rows for c in columns]
     batch = jnp.broadcast_to(image, (len(programs), *image.shape))
-    pictures = _rgb(np.asarray(to_uint8(model.compose(batch, programs).image)))
+    contents = None if label is None else jnp.broadcast_to(label, len(programs))
+    pictures = _rgb(np.asarray(to_uint8(model.compose(batch, programs, contents).image)))
     pictures = pictures.reshape(len(rows), len(columns), *pictures.shape[1:])
     return pictures, tuple(f"{down}={v}" for v in rows), tuple(f"{across}={v}" for v in columns)
 

@@ -90,8 +90,8 @@ class Translator:
 
         Args:
           x: images `[n, H, W, C]` in [-1, 1]; with `label`, codes `[n, latent]`.
-          program: "hair=blond,smile=1" or pairs, one for all; or a list of `n` parsed programs, one for each image,
-            of orders of their own.
+          program: "hair=blond,smile=1", pairs, or a parsed program, one for all; or a list of `n` parsed programs, one
+            for each image, of orders of their own.
           label: contents int32 `[n]`, for a modular GAN that generates.
 
         Raises:
@@ -110,7 +110,7 @@ class Translator:
     def _plan(self, program: Steps | Sequence[Program], n: int) -> tuple[Plan, tuple[str, ...]]:
         known = self.attributes
         labels = list(known)
-        if isinstance(program, str) or not program or (program[0] and isinstance(program[0][0], str)):
+        if isinstance(program, str) or not program or (program[0] and not isinstance(program[0][0], tuple)):
             steps = parse_program(program, known)  # type: ignore[arg-type]
             made = plan([steps] * n, len(known))
             return made, tuple(f"{labels[a]}={known[labels[a]][v]}" for a, v in steps)

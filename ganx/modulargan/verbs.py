@@ -19,17 +19,21 @@ def _add_compose(verbs: Verbs) -> None:
     parser = verbs.add_parser(
         "compose",
         help="change attributes of images by a program of modules",
-        description="Runs a program of modules on images: any subset, in any order, in one pass through the network.",
+        description="Runs a program of modules on images: any subset, in any order, in one pass through the network. "
+        "A modular GAN that generates draws its images first.",
         epilog="""examples:
   ganx compose runs/faces --program hair=blond,smile=1,glasses=0
   ganx compose runs/faces --images folder:photos --program smile=yes --out smiling.png
-  ganx compose runs/faces --images me.jpg --grid hair,smile""",
+  ganx compose runs/faces --images me.jpg --grid hair,smile
+  ganx compose runs/digits --content 3,7 --program colour=blue,style=stroke        (images from codes)""",
         formatter_class=Formatter,
     )
     parser.add_argument("gan", help="a modular GAN, or the folder of a run")
     parser.add_argument("--images", help="a picture or a source of images; by default what the GAN was trained on")
     parser.add_argument("--program", help="steps in order: attribute=value,attribute=value (names or indices)")
     parser.add_argument("--grid", metavar="A,B", help="all pairs of values of two attributes, for the first image")
+    parser.add_argument("--content", default="", help="what a GAN that generates shall draw: numbers, with commas")
+    parser.add_argument("--seed", type=int, default=0, help="of the codes that it draws from")
     parser.add_argument("--count", type=int, default=8, help="number of images")
     parser.add_argument("--out", default="compose.png", help="the PNG to write")
     parser.set_defaults(run=_compose)
@@ -44,16 +48,28 @@ def _compose(args: argparse.Namespace) -> None:
 
     if not (args.program or args.grid):
         raise GanxError("nothing to do; give --program attribute=value,… or --grid A,B")
+    if args.count < 1:
+        raise GanxError(f"--count={args.count} leaves no image; give 1 or more")
     model = open_translator(args.gan)
-    given = strips.read_images(model, args.images or model.gan.spec.data, max(args.count, 1))
+    given, label = None, None
+    if model.module.classes:
+        if args.images:
+            raise GanxError("this modular GAN draws its images from codes; leave --images out, or say --content")
+        begin, label = strips.codes(model, args.count, args.content, args.seed)
+    elif args.content:
+        raise GanxError("this modular GAN translates images and has no contents; leave --content out")
+    else:
+        begin = given = strips.read_images(model, args.images or model.gan.spec.data, args.count)
     if args.grid:
         down, comma, across = args.grid.partition(",")
         if not comma:
             raise GanxError(f"--grid={args.grid} names one attribute; write two, such as --grid hair,smile")
-        pictures, rows, columns = strips.grid(model, given[0], down.strip(), across.strip())
+        pictures, rows, columns = strips.grid(
+            model, begin[0], down.strip(), across.strip(), None if label is None else label[0]
+        )
         print(f"rows: {', '.join(rows)}; columns: {', '.join(columns)}")
     else:
-        made = model.compose(given, args.program)
+        made = model.compose(begin, args.program, label)
         pictures, columns = strips.strip(given, made)
         print(f"columns: {', '.join(columns)}")
         for line in strips.steps_of(made):
@@ -75,6 +91,7 @@ def _add_modules(verbs: Verbs) -> None:
   ganx modules list runs/faces
   ganx modules add runs/faces --attributes glasses --out runs/with_glasses --steps 5000
   ganx modules add runs/faces --attributes smile --out runs/better_smile       (upgrades smile)
+  ganx modules add runs/faces --attributes reconstructor --out runs/sharper        (upgrades a part that all share)
   ganx modules merge runs/faces runs/other --out gans/both""",
         formatter_class=Formatter,
     )
@@ -84,7 +101,9 @@ def _add_modules(verbs: Verbs) -> None:
     join = actions.add_parser("merge", help="take modules of another modular GAN", formatter_class=Formatter)
     for action in (show, more, join):
         action.add_argument("gan", help="a modular GAN, or the folder of a run")
-    more.add_argument("--attributes", required=True, help="modules to add, or to train on; comma-separated")
+    more.add_argument(
+        "--attributes", required=True, help="modules to add or to train on, or encoder, reconstructor; with commas"
+    )
     more.add_argument("--source", help="images with these attributes; by default what the GAN was trained on")
     more.add_argument("--steps", type=int, default=10_000, help="training steps")
     more.add_argument("--batch", type=int, default=16, help="images of one update")

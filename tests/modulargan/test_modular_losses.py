@@ -99,22 +99,28 @@ def test_schedules():
 
 
 class Constants:
-    """Networks whose outputs are plain numbers: encoder 2x, transformer +a, reconstructor f/4, D_i constant."""
+    """Networks whose outputs are plain numbers: encoder 2x, source 1 + content, transformer +a, reconstructor f/4, D_i
+    linear with logits of 0."""
 
     attributes = (("hair", ("a", "b", "c")), ("smile", ("no", "yes")))
-    classes = 0
+    latent = 2
+
+    def __init__(self, classes=0):
+        self.classes = classes
 
     def apply(self, variables, *args, method):
         if method == "encode":
             return 2.0 * args[0]
+        if method == "generate":
+            return jnp.broadcast_to(1.0 + args[1][:, None, None, None], (len(args[1]), 4, 4, 3))
         if method == "reconstruct":
             return args[0] / 4.0
         if method == "transform":
             name, f, _ = args
             return f + {"hair": 1.0, "smile": 3.0}[name], jnp.ones((*f.shape[:3], 1))
         name, x = args
-        score = {"hair": 0.5, "smile": -2.0}[name] * x.mean((1, 2, 3)) * variables["params"]
-        width = {"hair": 3, "smile": 1}[name]
+        score = {"hair": 0.5, "smile": -2.0, "content": 1.5}[name] * x.mean((1, 2, 3)) * variables["params"]
+        width = {"hair": 3, "smile": 1, "content": self.classes}[name]
         return jnp.broadcast_to(score[:, None, None], (len(x), 2, 2)), jnp.zeros((len(x), width))
 
 
@@ -136,6 +142,30 @@ def test_full_objectives_add_up_by_hand():
     critic = 0.5 * (0.375 - 0.25) - 2.0 * (0.875 - 0.25)
     slopes = [4 * c / np.sqrt(48) for c in (0.5, 2.0)]  # of the sum of four patches, each c x.mean()
     penalty = sum((s - 1) ** 2 for s in slopes)
+    assert float(loss_d) == pytest.approx(critic + 3 * penalty + 2 * cls, rel=1e-5)
+
+
+@pytest.mark.parametrize(("guard", "cyclic"), [(True, True), (False, True), (True, False)])
+def test_objectives_of_generation_add_up_by_hand(guard, cyclic):
+    """A critic of the content judges what was drawn, and its classifier what the transformers made of that; the cycle
+    of pixels is of real images, that of features of all that the source and the transformers make."""
+    net = Constants(classes=10)
+    weights = Weights(2.0, 5.0, 7.0, 3.0, content_guard=guard, cyclic_encoder=cyclic)
+    game = ModularGame(net, net, weights, ("hair", "smile"))
+    x = jnp.stack([jnp.full((4, 4, 3), 1.0), jnp.full((4, 4, 3), -0.5)])
+    batch = {"image": x, "values": jnp.array([[0, 1], [2, 0]]), "content": jnp.array([0, 1])}
+    params = {"params": jnp.float32(1.0)}
+    loss_g, (metrics, _) = game.g_loss({}, params, batch, jax.random.key(0))
+    # f is 1 and 2 of the two samples, with a mean of 1.5; f_hair has 2.5, f_smile 4.5; images a quarter of them
+    scores = 1.5 * 1.5 / 4 + 0.5 * 2.5 / 4 - 2.0 * 4.5 / 4
+    cls = np.log(3) + np.log(2) + np.log(10) * (3 if guard else 1)
+    image, features = (0.5 * (0.5 + 0.25), (1.5 + 2.5 + 4.5) / 2) if cyclic else (0.0, 0.0)
+    assert float(metrics["cycle_features"]) == pytest.approx(features, rel=1e-6)
+    assert float(loss_g) == pytest.approx(-scores + 2 * cls + 5 * image + 7 * features, rel=1e-5)
+    loss_d, _ = game.d_loss(params, {}, batch, jax.random.key(0))
+    critic = 1.5 * (1.5 / 4 - 0.25) + 0.5 * (2.5 / 4 - 0.25) - 2.0 * (4.5 / 4 - 0.25)
+    penalty = sum((4 * c / np.sqrt(48) - 1) ** 2 for c in (1.5, 0.5, 2.0))
+    cls = np.log(3) + np.log(2) + np.log(10)
     assert float(loss_d) == pytest.approx(critic + 3 * penalty + 2 * cls, rel=1e-5)
 
 

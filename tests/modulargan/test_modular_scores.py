@@ -45,6 +45,40 @@ def test_the_truth_has_no_error_and_doing_nothing_has_all(digits):
         assert (lazy.any, lazy.mean, lazy.others) == (1.0, 1.0, 0.0)
 
 
+def test_what_the_judge_cannot_read_counts_nothing(digits):
+    known, params, images, values = digits
+    programs = scores.ask(values, NAMES, ("colour", "style"), np.random.default_rng(0))
+    blind = lambda x: {"style": known.read(x)["style"]}  # noqa: E731
+    lazy = scores.errors(lambda x, p: x, blind, images, values, NAMES, programs)
+    assert (lazy.any, lazy.mean, lazy.others) == (1.0, 1.0, 0.0)
+    good = scores.errors(perfect(known, params), blind, images, values, NAMES, programs)
+    assert (good.any, good.mean, good.others) == (0.0, 0.0, 0.0)
+
+
+def test_unasked_changes_are_seen(digits):
+    """A translator that paints every background white, whatever it is asked for."""
+    known, params, images, values = digits
+    programs = scores.ask(values, NAMES, ("style",), np.random.default_rng(0))
+    white = lambda x, programs: perfect(known, params)(x, [(*p, (2, 2)) for p in programs])  # noqa: E731
+    found = scores.errors(white, known.read, images, values, NAMES, programs)
+    assert found.any == 0.0
+    assert found.others == pytest.approx((values["background"] != 2).mean() / 2)  # colour stays, background does not
+
+
+def test_a_held_out_combination_is_asked_of_images_that_differ_in_all_of_it():
+    values = {"colour": np.array([0, 1, 2, 1]), "style": np.array([0, 0, 1, 0]), "number": np.array([3, 3, 3, 4])}
+    rows, program = scores.unseen(values, NAMES, {"colour": 0, "style": 1, "number": 3})
+    assert rows.tolist() == [1]  # the first has the colour, the third the style, the fourth another number
+    assert program == ((0, 0), (1, 1))
+
+
+def test_asking_for_what_is_there_changes_nothing(digits):
+    known, params, images, values = digits
+    assert scores.no_change(perfect(known, params), images, values, list(NAMES)) == 0.0
+    darker = lambda x, programs: x - 0.25 * jnp.asarray([bool(p) for p in programs])[:, None, None, None]  # noqa: E731
+    assert scores.no_change(darker, images, values, list(NAMES)) == pytest.approx(0.25, rel=1e-5)
+
+
 def test_requests_always_ask_for_a_change(digits):
     *_, values = digits
     programs = scores.ask(values, NAMES, ("background", "style"), np.random.default_rng(0))
@@ -52,25 +86,27 @@ def test_requests_always_ask_for_a_change(digits):
         assert (first, second) == (2, 1)
         assert a != values["background"][i]
         assert b != values["style"][i]
-    orders = {tuple(a for a, _ in p) for p in scores.ask(values, NAMES, list(NAMES), np.random.default_rng(0), True)}
-    assert len(orders) > 2
 
 
 def test_all_sets_of_attributes_are_the_papers_columns():
     assert ["".join(s) for s in scores.subsets("HSG")] == ["H", "S", "G", "HS", "HG", "SG", "HSG"]
 
 
-def test_order_spread_sees_an_order_that_matters(digits):
+def test_orders_that_matter_are_seen(digits):
     known, params, images, values = digits
-    chosen = ("colour", "background")
-    spread, apart = scores.order_spread(perfect(known, params), known.read, images, values, NAMES, chosen)
-    assert (spread, apart) == (0.0, 0.0)
+    told = (known.read, images, values, NAMES, ("colour", "background"))
+    assert scores.orders(perfect(known, params), *told) == scores.Orders(0.0, 0.0, 0.0)
+    first_only = lambda x, programs: perfect(known, params)(x, [p[:1] for p in programs])  # noqa: E731
+    found = scores.orders(first_only, *told)
+    assert (found.mean, found.spread) == (1.0, 0.0)  # one of two is always missing
+    assert found.apart > 0.05
 
-    def first_only(x, programs):
-        return perfect(known, params)(x, [p[:1] for p in programs])
+    def colour_first(x, programs):
+        """Nothing happens after the background has changed."""
+        return perfect(known, params)(x, [p if p[0][0] == 0 else p[:1] for p in programs])
 
-    _, apart = scores.order_spread(first_only, known.read, images, values, NAMES, chosen)
-    assert apart > 0.05
+    found = scores.orders(colour_first, *told)
+    assert (found.mean, found.spread) == (0.5, 1.0)
 
 
 def test_average_precision_by_hand():

@@ -9,12 +9,14 @@ import optax
 import pytest
 
 from ganx import GanxError
+from ganx.data.example import SourceSpec
 from ganx.models import make_gan
 from ganx.models.initialise import initialise
 from ganx.models.modular import PREFIX
 from ganx.modulargan.duel import Duel
+from ganx.modulargan.extend import extension
 from ganx.modulargan.method import method, trained
-from ganx.modulargan.store import fingerprint, list_modules, merge
+from ganx.modulargan.store import fingerprint, list_modules, merge, select
 from ganx.store import load, save
 from ganx.training.mesh import batched, make_mesh, replicated
 
@@ -108,6 +110,33 @@ def test_a_module_is_added_without_touching_the_others(config, spec, batch, save
     np.testing.assert_array_equal(before(images, program=program), trainer.gan(later)(images, program=wide))
 
 
+def test_an_extension_trains_what_it_names_and_freezes_the_rest(saved):
+    path, _ = saved
+    config = extension(path, "glasses,smile", steps=7)
+    assert config.modulargan.attributes == "hair,smile,glasses"
+    assert config.modulargan.train == "to_glasses,to_smile"
+    assert config.model.generator.width == 2
+    assert (config.init, config.steps) == (str(path), 7)
+    config = extension(path, "reconstructor")
+    assert (config.modulargan.attributes, config.modulargan.train) == ("hair,smile", "reconstructor")
+    with pytest.raises(GanxError, match="which modules"):
+        extension(path, " ,")
+
+
+def test_generation_trains_a_source_and_a_critic_of_the_content(config, batch):
+    config.modulargan.attributes, config.modulargan.content = "smile", "hair"
+    spec = SourceSpec("npz:x", (16, 16, 3), attrs={"hair": ("black", "blond", "brown"), "smile": ("no", "yes")})
+    trainer = method(config, spec)
+    before = jax.eval_shape(trainer.init, jax.random.key(0))
+    assert {"source", "encoder", "to_smile", "reconstructor"} == set(before.g.params)
+    assert {"of_content", "heads_content"} <= set(before.d.params)
+    after, metrics = jax.eval_shape(lambda s, b: trainer.step(s, b, {}), before, batch)
+    assert jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(lambda a: (a.shape, a.dtype), before)
+    assert all(value.shape == () for value in metrics.values())
+    sheet = jax.eval_shape(lambda s, k: trainer.sample(s, k, 6), before, jax.random.key(0))
+    assert sheet.shape == (6, 16, 16, 3)
+
+
 def test_which_parts_a_list_means(gan):
     module = gan.module
     critic = dataclasses.make_dataclass("Critic", [("shared", bool)])(False)
@@ -127,6 +156,19 @@ def test_saved_modules_compose_like_those_in_memory(saved, images):
     assert [m.name for m in list_modules(again)] == ["encoder", "to_hair", "to_smile", "reconstructor"]
     assert list_modules(again)[1].values == ("black", "blond", "brown")
     assert list_modules(again) == list_modules(gan)
+
+
+def test_some_modules_of_a_gan_compose_as_in_the_whole(gan, images):
+    some = select(gan, ("glasses", "hair"))
+    assert [name for name, _ in some.module.attributes] == ["glasses", "hair"]
+    assert "to_smile" not in some.variables["params"]
+    np.testing.assert_array_equal(
+        some(images, program=jnp.array([[-1, 2]] * 4)), gan(images, program=jnp.array([[2, -1, -1]] * 4))
+    )
+    with pytest.raises(GanxError, match="did you mean 'glasses'"):
+        select(gan, ("glases",))
+    with pytest.raises(GanxError, match="needs attributes"):
+        select(gan, ())
 
 
 def test_modules_merge_where_they_fit(gan, images):

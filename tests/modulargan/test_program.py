@@ -18,6 +18,14 @@ def test_programs_are_read_by_name_or_index():
     assert parse_program("", NAMES) == ()
 
 
+def test_a_program_that_is_parsed_already_is_one():
+    assert parse_program(((0, 1), (2, 0)), NAMES) == ((0, 1), (2, 0))
+    with pytest.raises(GanxError, match="no value of smile named '2'"):
+        parse_program(((1, 2),), NAMES)
+    with pytest.raises(GanxError, match="no module named '3'"):
+        parse_program(((3, 0),), NAMES)
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -74,6 +82,15 @@ def test_each_sample_may_have_a_program_of_its_own(gan, images):
     for i, text in enumerate(texts):
         alone = model.compose(images[i : i + 1], text)
         np.testing.assert_allclose(together.image[i], alone.image[0], atol=1e-5)
+
+
+def test_a_parsed_program_is_for_all_images(gan, images):
+    model = Translator(gan)
+    parsed = parse_program("hair=blond,smile=1", model.attributes)
+    for n in (2, 4):  # two images and two steps are no list of programs
+        made = model.compose(images[:n], parsed)
+        assert made.steps == ("hair=blond", "smile=yes")
+        np.testing.assert_array_equal(made.image, model.compose(images[:n], "hair=blond,smile=1").image)
 
 
 def test_ten_programs_are_one_compilation(gan, images):
