@@ -9,10 +9,11 @@ import pytest
 
 from ganx.data import open_source
 from ganx.data.example import SourceSpec
-from ganx.models import init_gan
+from ganx.models import build_discriminator, build_generator, init_gan
 from ganx.models.initialise import initialise
 from ganx.models.modular_cyclegan import _Conv
-from ganx.modulargan.cyclegan import weighted
+from ganx.modulargan.cyclegan import Pairs, weighted
+from ganx.modulargan.icgan import Inverse
 from ganx.modulargan.losses import classification
 from ganx.modulargan.method import method
 from ganx.modulargan.stargan import all_classification
@@ -86,6 +87,83 @@ def test_weights_pick_the_samples_of_a_value():
     values = jnp.array([[1.0, 3.0], [10.0, 10.0], [5.0, 7.0]])
     assert float(weighted(values, jnp.array([1.0, 0.0, 1.0]))) == 4.0
     assert float(weighted(values, jnp.zeros(3))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("system", "size", "sizes"),
+    [("stargan", 128, (8.43, 44.76)), ("cyclegan", 128, (2 * 7.838, 2 * 2.765)), ("icgan", 64, (None, 2.78))],
+)
+def test_networks_are_as_large_as_the_published_ones(system, size, sizes):
+    """In millions: StarGAN's table; CycleGAN's 6 blocks with patches of 70 pixels, once a direction."""
+    smile = ("smile", ("no", "yes"))
+    attributes = (smile,) if system == "cyclegan" else (("hair", ("a", "b", "c")), ("male", ("no", "yes")), smile)
+    options = {"resolution": size, "attributes": attributes}
+    for build, want in zip((build_generator, build_discriminator), sizes, strict=True):
+        module = build(system, options)
+        made = jax.eval_shape(lambda m=module: m.init(jax.random.key(0), jnp.zeros((1, size, size, 3))))
+        count = sum(leaf.size for leaf in jax.tree.leaves(made["params"])) / 1e6
+        assert want is None or count == pytest.approx(want, abs=0.006)
+        if want is None:  # the encoder of z: four conv5, a hidden layer as wide as its input, 4096
+            encoder = 25 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 256) + 4096 * 4096 + 4096 * 100
+            got = sum(leaf.size for leaf in jax.tree.leaves(made["params"]["encoder"]))
+            assert got == pytest.approx(encoder, rel=1e-3)  # but for biases and norms
+
+
+class Shifts:
+    """CycleGAN's networks as numbers: smile on adds 1, off takes 0.5 away; critics say the mean."""
+
+    attributes = (("smile", ("no", "yes")),)
+
+    def apply(self, variables, name, x, method):
+        if method == "direct":
+            return x + {"smile_0_1": 1.0, "smile_1_0": -0.5}[name]
+        return x.mean((1, 2, 3))[:, None, None]
+
+
+def test_cyclegans_losses_by_hand():
+    pairs = Pairs(Shifts(), Shifts(), 10.0)
+    x = jnp.broadcast_to(jnp.array([0.2, 0.6, -0.4])[:, None, None, None], (3, 2, 2, 3))
+    batch = {"image": x, "values": jnp.array([[0], [1], [0]])}
+    loss, _ = pairs.g_loss({}, {}, batch, jax.random.key(0))
+    adversarial = (0.2**2 + 0.4**2) / 2 + (0.1 - 1) ** 2  # of 1.2 and 0.6, then of 0.1
+    assert float(loss) == pytest.approx(adversarial + 10 * (0.5 + 0.5 + 0.5 * (1.0 + 0.5)), rel=1e-5)
+    loss, _ = pairs.d_loss({}, {}, batch, jax.random.key(0))
+    on = (0.6 - 1) ** 2 + (1.2**2 + 0.6**2) / 2
+    off = (0.8**2 + 1.4**2) / 2 + 0.1**2
+    assert float(loss) == pytest.approx(0.5 * (on + off), rel=1e-5)
+
+
+class Plain:
+    """IcGAN's networks as numbers: it draws 2y, finds codes of 0, reads the mean; the critic adds mean and y."""
+
+    attributes = (("smile", ("no", "yes")),)
+    code = 3
+
+    def apply(self, variables, *args, method="judge", mutable=()):
+        if method == "draw":
+            out = jnp.broadcast_to(2 * args[1][:, :, None, None], (len(args[1]), 2, 2, 3))
+        elif method == "coded":
+            out = jnp.zeros((len(args[0]), 3))
+        else:
+            out = args[0].mean((1, 2, 3))[:, None]
+            out = out[:, 0] + args[2][:, 0] if method == "judge" else out
+        return out, {}
+
+
+def test_icgans_losses_by_hand():
+    """Fakes and real pictures under wrong values count half each; encoders learn by mean squared error."""
+    game = Inverse(Plain(), Plain(), None)
+    x = jnp.broadcast_to(jnp.array([0.5, -0.25])[:, None, None, None], (2, 2, 2, 3))
+    batch = {"image": x, "values": jnp.array([[1], [0]])}  # y is 1 and -1
+    softplus = lambda *each: np.log1p(np.exp(each)).mean()  # noqa: E731
+    loss, _ = game.d_loss({}, {}, batch, jax.random.key(0))
+    wanted = softplus(-1.5, 1.25) + 0.5 * (softplus(3.0, -3.0) + softplus(-0.5, 0.75))
+    assert float(loss) == pytest.approx(wanted, rel=1e-5)
+    loss, (metrics, _) = game.g_loss({}, {}, batch, jax.random.key(1))
+    codes = jax.random.normal(jax.random.key(1), (2, 3))
+    assert float(metrics["code"]) == pytest.approx(float(jnp.square(codes).mean()), rel=1e-5)
+    names = (0.5**2 + 0.75**2) / 2
+    assert float(loss) == pytest.approx(softplus(-3.0, 3.0) + float(metrics["code"]) + names, rel=1e-5)
 
 
 def test_the_transposed_conv3_is_the_strided_ones_transpose():
