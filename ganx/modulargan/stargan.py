@@ -32,7 +32,7 @@ def stargan(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> M
     g_options = {"channels": data.shape[2], **shared, **config.model.generator.to_dict()}
     generator = build_generator("stargan", g_options)
     discriminator = build_discriminator("stargan", {**shared, **config.model.discriminator.to_dict()})
-    d_loss, g_loss = _losses(config, generator, discriminator, mesh)
+    d_loss, g_loss = losses(config.modulargan, generator, discriminator, mesh)
     duel = make_duel(config, g_loss, d_loss)
     examples, names = example_images(data, min(config.samples, 8)), [name for name, _ in attributes]
 
@@ -60,8 +60,8 @@ def stargan(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> M
     )
 
 
-def _losses(config: ConfigDict, generator: Any, discriminator: Any, mesh: Mesh | None) -> tuple[Any, Any]:
-    options = config.modulargan
+def losses(options: ConfigDict, generator: Any, discriminator: Any, mesh: Mesh | None = None) -> tuple[Any, Any]:
+    """The critic's loss and the generator's; `options` are a configuration's `modulargan`."""
     counts = tuple(len(values) for _, values in generator.attributes)
 
     def paint(g: Tree, x: jax.Array, target: jax.Array) -> jax.Array:

@@ -12,11 +12,12 @@ from ganx.data.example import SourceSpec
 from ganx.models import build_discriminator, build_generator, init_gan
 from ganx.models.initialise import initialise
 from ganx.models.modular_cyclegan import _Conv
+from ganx.modulargan.config import modular_config
 from ganx.modulargan.cyclegan import Pairs, weighted
 from ganx.modulargan.icgan import Inverse
 from ganx.modulargan.losses import classification
 from ganx.modulargan.method import method
-from ganx.modulargan.stargan import all_classification
+from ganx.modulargan.stargan import all_classification, losses
 from ganx.modulargan.store import fingerprint
 from ganx.training import load_config
 
@@ -107,6 +108,31 @@ def test_networks_are_as_large_as_the_published_ones(system, size, sizes):
             encoder = 25 * (3 * 32 + 32 * 64 + 64 * 128 + 128 * 256) + 4096 * 4096 + 4096 * 100
             got = sum(leaf.size for leaf in jax.tree.leaves(made["params"]["encoder"]))
             assert got == pytest.approx(encoder, rel=1e-3)  # but for biases and norms
+
+
+class Painted:
+    """StarGAN's networks as numbers: a smile adds 0.4, none takes 0.2 away; the critic says twice the mean."""
+
+    attributes = (("smile", ("no", "yes")),)
+
+    def apply(self, variables, x, target=None, method=None):
+        if method == "judge":
+            score = jnp.broadcast_to(2 * x.mean((1, 2, 3))[:, None, None], (len(x), 2, 2))
+            return score, jnp.zeros((len(x), 1))
+        return x + jnp.where(target == 1, 0.4, -0.2)[:, :, None, None]
+
+
+def test_stargans_losses_by_hand():
+    options = modular_config().modulargan
+    options.classification, options.cycle_image, options.penalty = 2.0, 5.0, 3.0
+    d_loss, g_loss = losses(options, Painted(), Painted())
+    x = jnp.broadcast_to(jnp.array([0.5, -0.25])[:, None, None, None], (2, 2, 2, 3))
+    batch = {"image": x, "values": jnp.array([[0], [1]])}  # so fakes are 0.9 and -0.45, and back they are 0.2 off
+    loss, _ = g_loss({}, {"params": {}}, batch, jax.random.key(0))
+    assert float(loss) == pytest.approx(-2 * (0.9 - 0.45) / 2 + 2 * np.log(2) + 5 * 0.2, rel=1e-5)
+    loss, _ = d_loss({"params": {}}, {}, batch, jax.random.key(0))
+    slope = 4 * 2 / np.sqrt(12)  # of the sum of four patches over twelve numbers
+    assert float(loss) == pytest.approx(0.45 - 0.25 + 3 * (slope - 1) ** 2 + 2 * np.log(2), rel=1e-5)
 
 
 class Shifts:

@@ -149,3 +149,6 @@ def test_a_baseline_is_measured_like_a_modular_gan():
     assert found.localisation["colour"].chance > 0
     assert found.identity.edited > 0.1
     assert found.held_out == {}
+    section = modules(gan, Inquiry(jax.random.key(0), samples=8))
+    assert "without modules" in section.lead
+    assert [len(figure.rows) for figure in section.figures] == [3, 2]
