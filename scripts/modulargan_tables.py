@@ -96,6 +96,7 @@ def columns(found: Evaluation) -> dict[str, float]:
     shown |= {f"held out: {text}": 100 * e.any for text, e in found.held_out.items()}
     for name, place in found.localisation.items():
         shown |= {f"AP {name}": place.average_precision, f"guessing {name}": place.chance}
+        shown |= {f"AP by pixel {name}": place.by_pixel, f"guessing by pixel {name}": place.pixel_chance}
         shown |= {f"inside {name}": place.inside, f"outside {name}": place.outside}
     shown |= {"reconstruction": found.reconstruction or 0.0, "idempotence": found.idempotence}
     if found.identity is not None:

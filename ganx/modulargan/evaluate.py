@@ -25,11 +25,19 @@ FAMILIES = ("modular", "stargan", "cyclegan", "icgan")
 
 @dataclasses.dataclass(frozen=True)
 class Localisation:
-    """Where one attribute's mask lies, against the counterfactual truth, and how well the pixels match it."""
+    """Where one attribute's mask lies, against the counterfactual truth, and how well the pixels match it.
+
+    Attributes:
+      average_precision, iou, chance: over cells of which more than half changed (`scores.localisation`).
+      by_pixel, pixel_chance: average precision over pixels (`scores.pixel_localisation`), for small changes.
+      inside, outside: see `scores.region_error`.
+    """
 
     average_precision: float
     iou: float
     chance: float
+    by_pixel: float
+    pixel_chance: float
     inside: float
     outside: float
 
@@ -258,7 +266,9 @@ def localise(gan: Gan, known: PictureWorld, name: str, indices: np.ndarray) -> L
         n, size = change.shape[:2]
         score = change.reshape(n, size // 4, 4, size // 4, 4).mean((2, 4))
     inside, outside = scores.region_error(image, case)
-    return Localisation(*scores.localisation(score, np.asarray(case.changed)), inside, outside)
+    changed = np.asarray(case.changed)
+    found = (*scores.localisation(score, changed), *scores.pixel_localisation(score, changed))
+    return Localisation(*found, inside, outside)
 
 
 def _translate(gan: Gan, values: dict[str, np.ndarray]) -> Translate:

@@ -15,6 +15,7 @@ from ganx.modulargan.strips import codes, grid, source_images, strip
 from ganx.modulargan.translator import Composition, Translator
 
 _ROWS = 6
+_PLACES = ("attribute", "precision", "guessing", "IoU", "by pixel", "guessing by pixel")
 _LEAD = (
     "This network is put together from modules, one an attribute, which were trained apart and run here in a chain: "
     "each changes the features where its mask is bright and leaves the rest as it is."
@@ -83,15 +84,17 @@ def tables(found: Evaluation) -> list[Figure]:
     )
     shown: list[Figure] = [Table(("attributes", "any wrong", "mean wrong", "others changed"), rows, caption)]
     where = tuple(
-        (name, m.average_precision, m.chance, m.iou, m.inside, m.outside) for name, m in found.localisation.items()
+        (name, m.average_precision, m.chance, m.iou, m.by_pixel, m.pixel_chance, m.inside, m.outside)
+        for name, m in found.localisation.items()
     )
     place = (
         "Where each attribute's change lies, against the true change of the same picture: average precision of the "
-        "module's mask (without modules: of the difference that was made), that of guessing, overlap at one half, and "
-        "the mean difference from the truth inside and outside of the change."
+        "module's mask (without modules: of the difference that was made), that of guessing, and overlap at one "
+        "half, over cells of which more than half changed; the first two again over pixels, for small changes; and the "
+        "mean difference from the truth inside and outside of the change."
     )
     if where:
-        shown.append(Table(("attribute", "precision", "guessing", "IoU", "inside", "outside"), where, place))
+        shown.append(Table((*_PLACES, "inside", "outside"), where, place))
     return shown
 
 

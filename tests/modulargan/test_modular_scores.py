@@ -128,6 +128,19 @@ def test_localisation_reduces_the_truth_by_area(digits):
     assert not (case.target == case.values["background"]).any()
 
 
+def test_small_changes_are_placed_by_pixel(digits):
+    """An outline hardly fills half of any cell of 4 x 4, so cells say nothing of it, and pixels do."""
+    known, *_ = digits
+    changed = np.asarray(scores.truth(known, "style", np.arange(4)).changed)
+    shares = changed.reshape(4, 8, 4, 8, 4).mean((2, 4))
+    assert scores.localisation(shares, changed)[2] < 0.01
+    best, chance = scores.pixel_localisation(shares, changed)
+    assert chance == changed.mean() > 0.05
+    assert best > 2 * chance
+    assert scores.pixel_localisation(np.ones((4, 8, 8)), changed) == (pytest.approx(chance), chance)
+    assert scores.pixel_localisation(1 - shares, changed)[0] < chance
+
+
 def test_errors_inside_and_outside_of_the_change(digits):
     known, *_ = digits
     case = scores.truth(known, "colour", np.arange(4))
