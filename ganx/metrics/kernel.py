@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ganx.errors import GanxError
-from ganx.metrics.blocks import Pairs
+from ganx.metrics.blocks import Block, Pairs, paired
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -24,8 +24,9 @@ def kid_full(real: np.ndarray, fake: np.ndarray, *, block: int = 2048, mesh: Mes
       mesh: devices over which the rows of a block are shared.
     """
     _check(real, fake)
-    within = [_total(x, x, True, block, mesh) / (len(x) * (len(x) - 1)) for x in (real, fake)]
-    return within[0] + within[1] - 2.0 * _total(real, fake, False, block, mesh) / (len(real) * len(fake))
+    within = [2.0 * _total(Pairs(x, block=block, mesh=mesh), True) / (len(x) * (len(x) - 1)) for x in (real, fake)]
+    across = _total(Pairs(real, fake, block=block, mesh=mesh), False) / (len(real) * len(fake))
+    return within[0] + within[1] - 2.0 * across
 
 
 def kid(
@@ -79,18 +80,14 @@ def _subset_rows(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     return ((_less_one(x, x) + _less_one(y, y)) * off).sum(1), _less_one(x, y).sum(1)
 
 
-def _total(x: np.ndarray, y: np.ndarray, same: bool, block: int, mesh: Mesh | None) -> float:
-    """Sum of the kernel less 1 over all pairs; without the diagonal where both are the `same` set."""
-    pairs = Pairs(x, y, block, mesh)
-    return sum(float(np.asarray(part, np.float64).sum()) for part in pairs.map(functools.partial(_rows, same)))
+def _total(pairs: Pairs, within: bool) -> float:
+    """Sum of the kernel less 1 over all pairs; `within` one set over each pair once."""
+    return sum(float(np.asarray(part, np.float64).sum()) for part in pairs.map(functools.partial(_rows, within)))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _rows(same: bool, x: jax.Array, i: jax.Array, y: jax.Array, j: jax.Array) -> jax.Array:
-    counts = (i[:, None] >= 0) & (j[None] >= 0)
-    if same:
-        counts &= i[:, None] != j[None]
-    return jnp.where(counts, _less_one(x, y), 0.0).sum(1)
+def _rows(within: bool, x: Block, y: Block) -> jax.Array:
+    return jnp.where(paired(x, y, within), _less_one(x.features, y.features), 0.0).sum(1)
 
 
 def _less_one(x: jax.Array, y: jax.Array) -> jax.Array:

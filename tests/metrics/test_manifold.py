@@ -47,6 +47,12 @@ def test_a_set_against_itself_is_perfect():
         assert (found.precision, found.recall, found.density, found.coverage) == (1, 1, 1, 1)
 
 
+def test_neighbours_are_found_in_blocks_smaller_than_their_number():
+    want = np.sort(np.square(distances(REAL[:20], REAL[:20])), 1)[:, 5]
+    for block in (3, 64):
+        np.testing.assert_allclose(radii(REAL[:20], 5, block=block), want, rtol=1e-4)
+
+
 def test_copies_count_as_within_unless_strict():
     """With k copies of each point the balls have radius 0: <= finds them, < does not."""
     copies = REAL[:20].repeat(4, 0)
