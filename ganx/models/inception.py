@@ -14,19 +14,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ganx.models.correlate import correlate
+from ganx.models.units import Conv, Unit, average_pool, max_pool
 
 SIDE, CLASSES, EPSILON = 299, 1008, 1e-3
-
-
-class Unit(NamedTuple):
-    """One convolution: name, channels out, kernel height and width, stride, and whether it pads to keep the size."""
-
-    name: str
-    width: int
-    kernel: tuple[int, int] = (1, 1)
-    stride: int = 1
-    same: bool = True
 
 
 Branch = tuple[Unit | tuple[Unit, ...], ...]  # a tuple at the end forks: its outputs stand side by side
@@ -111,38 +101,8 @@ BLOCKS = (
 )
 
 
-def _pool(x: jax.Array, stride: int, pad: int) -> jax.Array:
-    pads = ((0, 0), (pad, pad), (pad, pad), (0, 0))
-    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, stride, stride, 1), pads)
-
-
-def _average(x: jax.Array) -> jax.Array:
-    """3 x 3 mean over the pixels that exist."""
-    pads = ((0, 0), (1, 1), (1, 1), (0, 0))
-
-    def total(a: jax.Array) -> jax.Array:
-        return jax.lax.reduce_window(a, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1), pads)
-
-    return total(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
-
-
 def _pooled(x: jax.Array, how: str) -> jax.Array:
-    return _average(x) if how == "average" else _pool(x, 1, 1) if how == "maximum" else _pool(x, 2, 0)
-
-
-class _Conv(nn.Module):
-    """Convolution, bias, ReLU."""
-
-    unit: Unit
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        unit = self.unit
-        shape = (*unit.kernel, x.shape[-1], unit.width)
-        kernel = self.param("kernel", nn.initializers.he_uniform(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (unit.width,))
-        pads = [((k - 1) // 2 if unit.same else 0) for k in unit.kernel]
-        return nn.relu(correlate(x, kernel, unit.stride, ((pads[0],) * 2, (pads[1],) * 2)) + bias)
+    return average_pool(x) if how == "average" else max_pool(x, 1, 1) if how == "maximum" else max_pool(x, 2, 0)
 
 
 class _Block(nn.Module):
@@ -155,13 +115,13 @@ class _Block(nn.Module):
             y = x
             for unit in branch:
                 if isinstance(unit, Unit):
-                    y = _Conv(unit, name=unit.name)(y)
+                    y = Conv(unit, name=unit.name)(y)
                 else:
-                    y = jnp.concatenate([_Conv(u, name=u.name)(y) for u in unit], -1)
+                    y = jnp.concatenate([Conv(u, name=u.name)(y) for u in unit], -1)
             outputs.append(y)
         pooled = _pooled(x, self.spec.pool)
         if self.spec.project:
-            pooled = _Conv(Unit("branch_pool", self.spec.project), name="branch_pool")(pooled)
+            pooled = Conv(Unit("branch_pool", self.spec.project), name="branch_pool")(pooled)
         return jnp.concatenate([*outputs, pooled], -1)
 
 
@@ -179,9 +139,9 @@ class Inception(nn.Module):
     def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
         found: dict[str, jax.Array] = {}
         for unit in STEM:
-            x = _Conv(unit, name=unit.name)(x)
+            x = Conv(unit, name=unit.name)(x)
             if unit.width in (64, 192):
-                x = _pool(x, 2, 0)
+                x = max_pool(x, 2, 0)
                 found[str(unit.width)] = x.mean((1, 2))
         for block in BLOCKS:
             x = _Block(block, name=block.name)(x)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional as f
 
-from ganx.models.inception import BLOCKS, EPSILON, STEM, Mixed, Unit
+from ganx.models.inception import BLOCKS, EPSILON, STEM, Mixed
+from ganx.models.units import Unit
 
 Tensors = dict[str, torch.Tensor]
 
