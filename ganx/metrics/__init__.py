@@ -2,7 +2,7 @@
 
 from ganx.metrics.editing import classification_error, edit_locality, identity, rescoring
 from ganx.metrics.evaluate import Evaluation, Score, evaluate
-from ganx.metrics.features import FeatureNet, load_features, load_lpips, user_features
+from ganx.metrics.features import FeatureNet, load_features, load_lpips, load_recogniser, user_features
 from ganx.metrics.frechet import Frechet, frechet
 from ganx.metrics.inception_score import inception_score
 from ganx.metrics.kernel import kid, kid_full
@@ -32,6 +32,7 @@ __all__ = [
     "kid_full",
     "load_features",
     "load_lpips",
+    "load_recogniser",
     "mae",
     "manifold",
     "mode_coverage",

@@ -92,7 +92,7 @@ def evaluate(
       real: real images.
       fake: a GAN, whose samples are drawn from `seed`, or a second source of images.
       which: of "fid", "kid", "is", "pr" (precision, recall), "dc" (density, coverage) and "ppl".
-      net: "inception", "vgg16", "faces", or a `FeatureNet`.
+      net: "inception", "vgg16", "facenet", "faces", or a `FeatureNet`.
       how: a preset, see `ganx.metrics.presets`.
       count: generated images.
       real_count: real images; all of them by default.

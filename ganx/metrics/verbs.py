@@ -25,6 +25,7 @@ def add(verbs: Verbs) -> None:
 through a feature network:
   inception   the public one of 2015; distances in it are FID and KID
   vgg16       for precision and recall as published
+  facenet     a recogniser of faces; its distance is called FD-facenet
   faces       ganx's own, for 32-pixel faces of world:faces; its distance is called FD-faces and is no FID
   auto        faces for world:faces, inception for everything else
 Numbers compare only under one preset, one network and equal counts: --json keeps all that is needed.""",
@@ -33,7 +34,7 @@ Numbers compare only under one preset, one network and equal counts: --json keep
     parser.add_argument("real", help="a source of real images, such as folder:photos?size=64 or world:faces?size=32")
     parser.add_argument("gan", help="a training run, a saved or imported GAN, a bundled name, or a source of images")
     parser.add_argument("--which", default="fid,kid,pr,dc", help="comma-separated metrics")
-    parser.add_argument("--net", default="auto", help="auto, inception, vgg16 or faces")
+    parser.add_argument("--net", default="auto", help="auto, inception, vgg16, facenet or faces")
     parser.add_argument("--weights", help="the network's public weight file, where it is not in its usual place")
     parser.add_argument("--preset", default="tf", help="tf, ada, pytorch_fid, clean, torchmetrics or none")
     parser.add_argument("--count", type=int, default=50_000, help="generated images; fewer are faster and bias FID up")

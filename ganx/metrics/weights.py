@@ -37,6 +37,11 @@ FILES = {
         "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
         "lpips/weights/v0.1 of github.com/richzhang/PerceptualSimilarity",
     ),
+    "facenet": WeightFile(
+        "20180402-114759-vggface2.pt",
+        "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+        "release v2.2.9 of github.com/timesler/facenet-pytorch",
+    ),
     "resnet18": WeightFile(
         "resnet18-f37072fd.pth",
         "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
