@@ -85,12 +85,15 @@ class Movie:
         _check_images(self.frames, 5)
 
 
+_SCALES = {"bars": ("linear", "sqrt"), "line": ("linear",), "area": ("linear",)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """Bars (one group a label) or lines over the same labels.
+    """Bars (one group a label), lines or areas that lie on top of each other, over the same labels.
 
     Attributes:
-      kind: "bars" or "line".
+      kind: "bars", "line" or "area".
       labels: one for each position.
       series: values `[len(labels)]`, not negative, by series name; the first series is the reference.
       caption: one sentence on what is to be seen.
@@ -108,7 +111,7 @@ class Chart:
     scale: str = "linear"
 
     def __post_init__(self) -> None:
-        if (self.kind, self.scale) not in (("bars", "linear"), ("bars", "sqrt"), ("line", "linear")):
+        if self.scale not in _SCALES.get(self.kind, ()):
             raise ValueError(f"there is no {self.scale!r} chart of the kind {self.kind!r}")
         for name, values in [*self.series.items(), *self.errors.items()]:
             _check_labels(self.labels, len(values), f"value of {name}", required=True)

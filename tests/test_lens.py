@@ -15,6 +15,7 @@ def test_figures_accept_what_fits():
     lens.Strips(pixels(2, 1, 3, 4, 4, 1), ("a", "b"), ("-", "0", "+"), "c")
     lens.Movie(pixels(2, 3, 4, 4, 3), "c")
     lens.Chart("bars", ("a", "b"), {"s": np.ones(2)}, "c", {"s": np.ones(2)})
+    lens.Chart("area", ("a", "b"), {"s": np.ones(2)}, "c")
     lens.Table(("a", "b"), (("x", 1),), "c")
 
 

@@ -84,7 +84,7 @@ def _shares(record: History) -> Figure:
     ends, shares = record.shares(_POINTS)
     series = {name: 100 * shares[:, i] for i, name in enumerate(record.mutations)}
     labels = tuple(f"{end:,}" for end in ends)
-    return Chart("line", labels, series, "Which mutation's children survived.", unit="% of the survivors")
+    return Chart("area", labels, series, "Which mutation's children survived.", unit="% of the survivors")
 
 
 def _lineage(run: str, record: History, numbers: dict) -> list[Figure]:

@@ -35,18 +35,29 @@ def bars(chart: Chart) -> dict[str, Any]:
 
 def lines(chart: Chart) -> dict[str, Any]:
     """One line a series over evenly spaced labels."""
-    marks = _round_marks(max(_top(chart, name) for name in chart.series))
-    unit = (_HEIGHT - _TOP) / marks[-1]
-    count = len(chart.labels)
+    values = np.stack(list(chart.series.values()))
+    return _over_labels(chart, float(values.max()), values[:, None])
+
+
+def areas(chart: Chart) -> dict[str, Any]:
+    """One area a series over evenly spaced labels, each on top of those before it."""
+    tops = np.cumsum(list(chart.series.values()), axis=0)
+    floors = np.concatenate([np.zeros_like(tops[:1]), tops[:-1]])
+    return _over_labels(chart, float(tops.max()), np.stack([tops, floors], 1))
+
+
+def _over_labels(chart: Chart, largest: float, edges: np.ndarray) -> dict[str, Any]:
+    """A path along the edges of each series, `[series, edges, labels]`: the first to the right, a second one back."""
+    marks, count = _round_marks(largest), len(chart.labels)
     xs = _LEFT + np.arange(count) * (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)
-    paths = [
-        " ".join(f"{x:.1f},{_HEIGHT - y * unit:.1f}" for x, y in zip(xs, values, strict=True))
-        for values in chart.series.values()
-    ]
-    ticks = [{"y": _HEIGHT - mark * unit, "text": f"{mark:g}"} for mark in marks]
+    ys = _HEIGHT - edges * (_HEIGHT - _TOP) / marks[-1]
+    paths = []
+    for name, ways in zip(chart.series, ys, strict=True):
+        points = [point for i, way in enumerate(ways) for point in list(zip(xs, way, strict=True))[:: 1 - 2 * i]]
+        paths.append({"name": name, "points": " ".join(f"{x:.1f},{y:.1f}" for x, y in points)})
+    ticks = [{"y": _HEIGHT - mark * (_HEIGHT - _TOP) / marks[-1], "text": f"{mark:g}"} for mark in marks]
     labels = [{"x": xs[i], "text": chart.labels[i]} for i in range(0, count, max(1, math.ceil(count / 10)))]
-    named = [{"name": name, "points": points} for name, points in zip(chart.series, paths, strict=True)]
-    return {"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "paths": named, "ticks": ticks, "labels": labels}
+    return {"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "paths": paths, "ticks": ticks, "labels": labels}
 
 
 def _bar(chart: Chart, name: str, i: int, y: float, place: Callable[[float], float]) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["number"] = number
     environment.globals["bars"] = charts.bars
     environment.globals["lines"] = charts.lines
+    environment.globals["areas"] = charts.areas
     environment.globals["asset"] = lambda name: markupsafe.Markup((_HERE / name).read_text())
     return environment
 
