@@ -9,14 +9,12 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def networks(setting: str) -> tuple[nn.Module, nn.Module, int, tuple[int, ...]]:
-    """G, D, latent size and shape of an example: the nets of `ganx.models.mlp` (width 128) and `.egan` (width 32)."""
+def networks(setting: str, w: int) -> tuple[nn.Module, nn.Module, int, tuple[int, ...]]:
+    """G, D, latent size and shape of an example: the nets of `ganx.models.mlp` and `.egan` of width `w`."""
     if setting == "toy":
-        w = 128
         g = nn.Sequential(*_dense(2, w), *_dense(w, w), *_dense(w, w), nn.Linear(w, 2))
         norm = (nn.Linear(w, w, bias=False), nn.BatchNorm1d(w), nn.ReLU())
         return g, nn.Sequential(*_dense(2, w), *norm, *_dense(w, w), nn.Linear(w, 1)), 2, (2,)
-    w = 32
     up = [layer for i, o in ((4 * w, 2 * w), (2 * w, w)) for layer in (nn.ConvTranspose2d(i, o, 4, 2, 1), nn.ReLU())]
     start = (nn.Linear(100, 64 * w), nn.Unflatten(1, (4 * w, 4, 4)), nn.ReLU())
     g = nn.Sequential(*start, *up, nn.ConvTranspose2d(w, 3, 4, 2, 1), nn.Tanh())
@@ -40,8 +38,8 @@ MUTATIONS = (
 class TorchEgan:
     """One parent, three mutations; weights and optimiser state are copied for each child, as the release does."""
 
-    def __init__(self, setting: str, batch: int, d_steps: int, evaluation: int, device: str):
-        g, d, self.latent, shape = networks(setting)
+    def __init__(self, setting: str, width: int, batch: int, d_steps: int, evaluation: int, device: str):
+        g, d, self.latent, shape = networks(setting, width)
         self.g, self.d = (net.to(device, memory_format=torch.channels_last) for net in (g, d))
         self.draw, self.judge = self.g, self.d
         self.batch, self.d_steps, self.evaluation, self.device = batch, d_steps, evaluation, device
