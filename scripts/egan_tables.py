@@ -36,7 +36,11 @@ METHODS = {
     "minimax alone": {"mutations": ("minimax",)},
     "heuristic alone": {"mutations": ("heuristic",)},
     "least squares alone": {"mutations": ("least_squares",)},
+    "LSGAN": {"mutations": ("least_squares_logit",)},
+    "WGAN-GP": {"mutations": ("wasserstein",)},
 }
+LOSSES = {"LSGAN": "least_squares", "WGAN-GP": "wasserstein"}
+"""What D descends where it is not the logistic loss; a penalised critic has no batch norm (Gulrajani et al. 2017)."""
 
 
 def configuration(name: str, args: argparse.Namespace, seed: int) -> ConfigDict:
@@ -45,8 +49,11 @@ def configuration(name: str, args: argparse.Namespace, seed: int) -> ConfigDict:
     config.data.source = f"world:gaussians?modes={args.modes}"
     config.model.family = "mlp"
     net = {"width": args.width, "std": args.std or 0.02 * math.sqrt(512 / args.width)}
-    config.model.generator, config.model.discriminator = dict(net), dict(net)
+    penalised = name == "WGAN-GP"
+    config.model.generator, config.model.discriminator = dict(net), {**net, "norm": not penalised}
     config.batch, config.d.b1, config.seed = 64, 0.0, seed
+    config.loss = LOSSES.get(name, config.loss)
+    config.gradient_penalty.weight = 10.0 if penalised else 0.0
     config.steps = args.steps
     config.log_every, config.sample_every, config.checkpoint_every = 500, 0, args.steps
     config.steps_per_call = 100
