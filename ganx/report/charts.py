@@ -13,6 +13,7 @@ from ganx.lens import Chart
 _WIDTH = 400  # in units that come out as pixels of a phone
 _LABEL, _RIGHT, _BAR, _GAP = 118, 12, 9, 9  # of bar charts: room for labels and at the end, heights
 _LEFT, _HEIGHT, _TOP = 36, 180, 10  # of line charts
+_LETTER = 6.5  # width of one in a label
 
 
 def bars(chart: Chart) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def _over_labels(chart: Chart, largest: float, edges: np.ndarray) -> dict[str, A
         points = [point for i, way in enumerate(ways) for point in list(zip(xs, way, strict=True))[:: 1 - 2 * i]]
         paths.append({"name": name, "points": " ".join(f"{x:.1f},{y:.1f}" for x, y in points)})
     ticks = [{"y": _HEIGHT - mark * (_HEIGHT - _TOP) / marks[-1], "text": f"{mark:g}"} for mark in marks]
-    labels = [{"x": xs[i], "text": chart.labels[i]} for i in range(0, count, max(1, math.ceil(count / 10)))]
+    room = max(1, min(10, int((_WIDTH - _LEFT) / (_LETTER * (max(map(len, chart.labels)) + 2)))))
+    labels = [{"x": xs[i], "text": chart.labels[i]} for i in range(0, count, max(1, math.ceil(count / room)))]
     return {"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "paths": paths, "ticks": ticks, "labels": labels}
 
 
