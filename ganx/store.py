@@ -134,14 +134,18 @@ def load_discriminator(path: epath.PathLike) -> tuple[Any, Any]:
 
 
 def load_live(path: epath.PathLike) -> Any:
-    """Variables of the generator before averaging, as training left them; None where only the average was saved."""
+    """Variables of the generator before averaging, as training left them; None where no single one was saved beside it.
+
+    A run whose state has no generator `g`, such as a population's, is one of those.
+    """
     directory = find(path)
     manifest = read_manifest(directory)
     like = _abstract(module_from_fields(manifest.family, "generator", manifest.generator))
     if manifest.kind == "run":
         params, stats = like["params"], {name: tree for name, tree in like.items() if name != "params"}
         net = load_tree(newest(directory), {"g": {"params": params, "stats": stats}}, "state")["g"]
-        return {"params": net["params"], **net["stats"]}
+        absent = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(net))
+        return None if absent else {"params": net["params"], **net["stats"]}
     return load_tree(directory / "live", like) if (directory / "live").exists() else None
 
 

@@ -14,9 +14,10 @@ from ganx.egan.population import TRAIL
 from ganx.errors import GanxError
 from ganx.gan import Gan
 from ganx.models import init_generator, make_gan, module_from_fields
-from ganx.store import CHECKPOINTS, find, load_tree, read_manifest
+from ganx.store import find, load_tree, newest, read_manifest
 
-_DOMINANT, _ENOUGH = 10.0, 500
+DOMINANT, ENOUGH = 10.0, 500
+"""How many times as far as quality the diversity term may spread among siblings, and from which generation on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +29,14 @@ class History:
       values: float `[T]` by name of the metric; nan where one is missing.
       mutations: names, in the configuration's order.
       gamma: weight of the diversity.
+      selection: by "fitness" or "random".
     """
 
     steps: np.ndarray
     values: dict[str, np.ndarray]
     mutations: tuple[str, ...]
     gamma: float
+    selection: str
 
     def shares(self, windows: int = 40) -> tuple[np.ndarray, np.ndarray]:
         """Share of the survivors that each mutation made, by stretch of the run.
@@ -62,7 +65,7 @@ def history(run: epath.PathLike) -> History:
     names = sorted({name for record in records.values() for name in record} - {"step"})
     values = {name: np.array([records[s].get(name, np.nan) for s in steps], float) for name in names}
     egan = config["egan"]
-    return History(np.array(steps), values, tuple(egan["mutations"]), float(egan["gamma"]))
+    return History(np.array(steps), values, tuple(egan["mutations"]), float(egan["gamma"]), egan["selection"])
 
 
 def is_run(path: epath.PathLike) -> bool:
@@ -96,7 +99,7 @@ def member(run: epath.PathLike, k: int) -> Gan:
     lead = (islands, parents) if islands > 1 else (parents,)
     many = jax.tree.map(lambda s: jax.ShapeDtypeStruct((*lead, *s.shape), s.dtype), one)
     like = {"params": many["params"], "stats": {name: tree for name, tree in many.items() if name != "params"}}
-    net = load_tree(_newest(run), {"members": like}, "state")["members"]
+    net = load_tree(newest(find(run)), {"members": like}, "state")["members"]
     at = divmod(k, parents) if islands > 1 else (k,)
     variables = jax.tree.map(lambda leaf: leaf[at], {"params": net["params"], **net["stats"]})
     return make_gan(manifest.family, module, variables, manifest.data)
@@ -107,15 +110,15 @@ def trail(run: epath.PathLike) -> np.ndarray:
 
     Of several islands the first one's.
     """
-    egan, folder = run_config(run)["egan"], _newest(run)
+    egan, folder = run_config(run)["egan"], newest(find(run))
     lead = (egan["islands"],) if egan["islands"] > 1 else ()
     like = {
-        "step": jax.ShapeDtypeStruct(lead, np.int32),
+        "step": jax.ShapeDtypeStruct((), np.int32),
         "trail": jax.ShapeDtypeStruct((*lead, TRAIL, egan["parents"]), np.int32),
     }
     found = jax.tree.map(np.asarray, load_tree(folder, like, "state"))
-    step, rows = (found["step"][0], found["trail"][0]) if lead else (found["step"], found["trail"])
-    generations = np.arange(max(0, int(step) - TRAIL), int(step))
+    step, rows = int(found["step"]), found["trail"][0] if lead else found["trail"]
+    generations = np.arange(max(0, step - TRAIL), step)
     return rows[generations % TRAIL]
 
 
@@ -135,26 +138,21 @@ def ancestors(rows: np.ndarray, mutations: int) -> np.ndarray:
 
 
 def warning(record: History) -> str | None:
-    """A sentence where the diversity term alone decides who survives, over the last 500 generations or so; else None.
+    """A sentence where the diversity term alone decided who survives, over some 500 generations or so; else None.
 
     A discriminator that tells everything apart has no gradient either, and then the diversity term rewards whoever is
     rejected most surely: selection runs the wrong way.
     """
-    quality, diversity = record.values["spread_quality"][-1], record.values["spread_diversity"][-1]
-    if record.steps[-1] < _ENOUGH or not record.gamma or len(record.mutations) < 2:
+    late = record.steps >= ENOUGH
+    if not late.any() or record.selection != "fitness" or not record.gamma or len(record.mutations) < 2:
         return None
-    ratio = record.gamma * diversity / max(quality, 1e-12)
-    if ratio <= _DOMINANT:
+    quality, diversity = (record.values[f"spread_{name}"][late] for name in ("quality", "diversity"))
+    ratio = np.nan_to_num(record.gamma * diversity / np.maximum(quality, 1e-12))
+    if ratio.max() <= DOMINANT:
         return None
+    worst = record.steps[late][ratio.argmax()]
     return (
-        f"the diversity term dominates selection: among siblings it spreads {ratio:.0f} times as far as quality; "
-        "set --config.egan.gamma lower (0.01 is the default)"
+        f"the diversity term dominates selection: among siblings it spread {ratio.max():.0f} times as far as quality "
+        f"at generation {worst:,}; set --config.egan.gamma below {record.gamma:g}, or, where D has come to reject all "
+        "children alike, start from another seed"
     )
-
-
-def _newest(run: epath.PathLike) -> epath.Path:
-    folder = find(run) / CHECKPOINTS
-    steps = [int(path.name) for path in folder.iterdir() if path.name.isdigit()] if folder.exists() else []
-    if not steps:
-        raise GanxError(f"{run} has no checkpoint yet; let ganx train reach its first one")
-    return folder / str(max(steps))

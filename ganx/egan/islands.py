@@ -23,8 +23,9 @@ Tree = Any
 
 @dataclasses.dataclass(frozen=True)
 class Islands:
-    """`count` runs of one `generation` beside each other; leaves of the state have a first axis of that size.
+    """`count` runs of one `generation` beside each other.
 
+    The state is a `Population` whose leaves have a first axis of that size, but for `step`, which all islands share.
     `every`: generations between two migrations, 0 for never.
     """
 
@@ -41,7 +42,7 @@ class Islands:
     def init(self, key: jax.Array, shape: tuple[int, ...]) -> Population:
         """The first generation of every island, each from a key of its own."""
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self.count))
-        return jax.vmap(lambda key: self.generation.init(key, shape))(keys)
+        return _joined(jax.vmap(lambda key: self.generation.init(key, shape))(keys))
 
     def step(self, state: Population, batch: Batch, due: Mapping[str, Any]) -> tuple[Population, Metrics]:
         """The next generation; metrics are means over the islands, the best fitness is also told."""
@@ -53,15 +54,15 @@ class Islands:
             local = dataclasses.replace(self.generation, players=players)
             return local.step(*member, due)
 
-        state, metrics = self.map(island, (state, parts))
+        apart, metrics = self.map(island, (self._apart(state), parts))
         top = {"fitness_of_best_island": metrics["fitness"].max()}
-        return self.migrate(state), {**jax.tree.map(lambda x: x.mean(0), metrics), **top}
+        return self.migrate(_joined(apart)), {**jax.tree.map(lambda x: x.mean(0), metrics), **top}
 
     def migrate(self, state: Population) -> Population:
         """When it is time, the best member of every island replaces the worst survivor of the next."""
         if not self.every:
             return state
-        now = state.step[0] % self.every == 0
+        now = state.step % self.every == 0
 
         def settle(leaf: jax.Array) -> jax.Array:
             return jnp.where(now, leaf.at[:, -1].set(jnp.roll(leaf[:, 0], 1, 0)), leaf)
@@ -71,4 +72,12 @@ class Islands:
 
     def best(self, state: Population) -> Population:
         """The island whose best member is the fittest."""
-        return take(state, jnp.argmax(state.fitness[:, 0]))
+        return take(self._apart(state), jnp.argmax(state.fitness[:, 0]))
+
+    def _apart(self, state: Population) -> Population:
+        """With a step for each island, as `Generation` wants it."""
+        return dataclasses.replace(state, step=jnp.broadcast_to(state.step, (self.count,)))
+
+
+def _joined(apart: Population) -> Population:
+    return dataclasses.replace(apart, step=apart.step[0])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ganx.data.example import SourceSpec
 from ganx.egan import options
 from ganx.egan.generation import Generation
+from ganx.egan.history import History, warning
 from ganx.egan.islands import Islands
-from ganx.egan.mapping import Mapping
+from ganx.egan.mapping import Mapping as Members
 from ganx.egan.points import picture
 from ganx.egan.population import Population, variables
 from ganx.errors import GanxError
@@ -24,6 +28,7 @@ from ganx.training.losses import loss
 from ganx.training.method import Method
 from ganx.training.optimiser import adam
 from ganx.training.players import Players
+from ganx.training.transfer import Ancestor, ancestor, placed
 
 _POINTS = ("mlp",)
 """Families that can draw points."""
@@ -66,6 +71,11 @@ def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Me
             return picture(handle(handle.latents(key, _CLOUD)).reshape(_CLOUD, -1))
         return handle(handle.latents(key, n), label=handle.labels(key, n))
 
+    def warn(step: int, metrics: Mapping[str, float]) -> str | None:
+        values = {name: np.array([value]) for name, value in metrics.items()}
+        egan = config.egan
+        return warning(History(np.array([step]), values, tuple(egan.mutations), egan.gamma, egan.selection))
+
     runs = whole or generation
     return Method(
         init=lambda key: runs.init(key, data.shape),
@@ -75,6 +85,16 @@ def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Me
         critic=lambda state: (generation.players.discriminator, one(state).d.variables),
         images=runs.images,
         labels=config.model.conditional,
+        start=(lambda state: _descend(state, ancestor(config.init, config.model.family))) if config.init else None,
+        warn=warn,
+    )
+
+
+def _descend(state: Population, saved: Ancestor) -> Population:
+    """A fresh population whose members all have the weights of one saved GAN, and so their averages."""
+    members, d = saved.nets(state.members, state.d)
+    return dataclasses.replace(
+        state, members=members, d=d, ema=placed(state.ema, members.variables if state.ema else ())
     )
 
 
@@ -89,7 +109,7 @@ def build_generation(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = N
         g_opt=setup.g_opt,
         d_opt=setup.d_opt,
         averaging=average if config.ema_kimg else None,
-        map=Mapping(egan.mapping, mesh, config.model.family in _POINTS),
+        map=Members(egan.mapping, mesh, config.model.family in _POINTS),
         batch=config.batch,
         d_steps=config.d_steps,
         gp_weight=config.gradient_penalty.weight,
@@ -109,8 +129,6 @@ def build_generation(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = N
 
 
 def _images(config: ConfigDict, data: SourceSpec, mesh: Mesh | None) -> _Setup:
-    if config.init:
-        raise GanxError("E-GAN starts from fresh members; leave config.init empty")
     game = build_game(config, data, mesh)
     return _Setup(game.players, game.loss, game.g_opt, game.d_opt)
 

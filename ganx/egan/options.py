@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from jax.sharding import Mesh
@@ -84,6 +85,10 @@ def check(config: ConfigDict, mesh: Mesh | None) -> None:
     for name, choices in _CHOICES.items():
         check_choice(f"egan.{name}", options[name], choices)
     chosen(options.mutations)
+    if len(set(options.mutations)) < len(options.mutations):
+        raise GanxError("egan.mutations names one of them twice; a parent has one child by each")
+    if not 0 <= options.gamma < math.inf:
+        raise GanxError(f"egan.gamma is a finite number from 0 up, not {options.gamma}; more diversity is fitter")
     for name in ("parents", "evaluation", "islands"):
         if options[name] < 1:
             raise GanxError(f"egan.{name} is a whole number from 1 up, not {options[name]}")

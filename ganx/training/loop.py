@@ -155,6 +155,7 @@ class _Running:
         self._sampler = Sampler(span.method, feed, config, mesh, session.journal)
         self._late = LateMetrics(self._record)
         self._metrics: Any = {}
+        self._warned = jax.process_index() != 0
         self._score = _schedule(session, span.method) if config.score.every else None
 
     def until(self, end: int, state: Any, step: int) -> tuple[Any, int]:
@@ -204,6 +205,10 @@ class _Running:
         waited = self._feed.wait_seconds
         session.journal.metrics(at, {**values, **session.progress.speed(at), "data_wait_s": waited})
         session.progress.show(values)
+        told = None if self._warned else self._method.warn(at, values)
+        if told:
+            self._warned = True
+            say(f"warning: {told}")
 
 
 def _schedule(session: _Session, method: Method) -> Any:

@@ -36,6 +36,7 @@ class Method:
       labels: whether every example must have a class label.
       start: what a new run does with its fresh state before the first step, such as putting trained weights into it;
         called outside of jit. None for nothing.
+      warn: what a user should know of a step's metrics while the run goes on, one sentence or None; told once.
     """
 
     init: Callable[[jax.Array], State]
@@ -47,6 +48,7 @@ class Method:
     lazy: Mapping[str, int] = field(default_factory=dict)
     labels: bool = False
     start: Callable[[State], State] | None = None
+    warn: Callable[[int, Mapping[str, float]], str | None] = lambda step, metrics: None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ganx.models import (
     module_from_fields,
 )
 from ganx.store import find, load, load_discriminator, load_live, read_manifest
-from ganx.training.state import State
+from ganx.training.state import Net, State
 
 Tree = Any
 
@@ -77,15 +77,18 @@ class Ancestor:
         )
 
     def start(self, state: State) -> State:
-        """A fresh state with the saved weights in place of its own, on the same devices; optimisers stay fresh.
+        """A fresh state with the saved weights in place of its own, on the same devices; optimisers stay fresh."""
+        g, d = self.nets(state.g, state.d)
+        return dataclasses.replace(state, g=g, d=d, ema=placed(state.ema, load(self.path).variables))
+
+    def nets(self, g: Net, d: Net) -> tuple[Net, Net]:
+        """Both networks with the saved weights, D as it is where none was saved; a population gets as many copies.
 
         G goes on from the weights before averaging where they were saved, else from the average.
         """
-        averaged = load(self.path).variables
         live = load_live(self.path)
-        g = _with(state.g, averaged if live is None else live)
-        d = _with(state.d, load_discriminator(self.path)[1]) if "discriminator" in self.fields else state.d
-        return dataclasses.replace(state, g=g, d=d, ema=_placed(state.ema, averaged))
+        g = _with(g, load(self.path).variables if live is None else live)
+        return g, _with(d, load_discriminator(self.path)[1]) if "discriminator" in self.fields else d
 
 
 def ancestor(path: str, family: str) -> Ancestor:
@@ -102,14 +105,14 @@ def ancestor(path: str, family: str) -> Ancestor:
     return Ancestor(path, family, {k: module_fields(module) for k, module in modules.items()})
 
 
-def _with(net: Any, variables: Tree) -> Any:
+def _with(net: Net, variables: Tree) -> Net:
     stats = {name: tree for name, tree in variables.items() if name != "params"}
-    return dataclasses.replace(net, params=_placed(net.params, variables["params"]), stats=_placed(net.stats, stats))
+    return dataclasses.replace(net, params=placed(net.params, variables["params"]), stats=placed(net.stats, stats))
 
 
-def _placed(old: Tree, new: Tree) -> Tree:
-    """Copies of the leaves of `new` where those of `old` are: a step gives its buffers away."""
-    return jax.tree.map(lambda a, b: jax.device_put(jnp.copy(b), a.sharding), old, new)
+def placed(old: Tree, new: Tree) -> Tree:
+    """Copies of the leaves of `new`, of the shapes of `old` and where those are: a step gives its buffers away."""
+    return jax.tree.map(lambda a, b: jax.device_put(jnp.copy(jnp.broadcast_to(b, a.shape)), a.sharding), old, new)
 
 
 def _short(value: Any) -> str:
