@@ -127,12 +127,12 @@ def test_noise_is_the_childs_own(run, pair, bred):
     assert difference(take(other, 1), take(bred, 1)) < 1e-6
 
 
-@pytest.mark.parametrize("mapping", ["vmap", "shard"])
+@pytest.mark.parametrize("mapping", ["vmap", "scan", "shard"])
 def test_mappings_and_devices_agree(run, mapping):
     mesh = make_mesh(jax.devices()[:8]) if mapping == "shard" else None
     one, other = run(parents=2), run(mesh=mesh, parents=2, mapping=mapping)
-    (a, _), (b, _) = one.after(5), other.after(5)
-    np.testing.assert_array_equal(a.trail[:5], b.trail[:5])
+    (a, _), (b, _) = one.after(10), other.after(10)
+    np.testing.assert_array_equal(a.trail[:10], b.trail[:10])
     assert difference(a.members.params, b.members.params) < 1e-5
 
 
