@@ -59,3 +59,9 @@ def test_every_room_has_a_floor():
 def test_files_fit_in_one_head():
     long = {str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 320}
     assert long == {}
+
+
+def test_no_two_test_files_share_a_name():
+    """They are imported by their bare names."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
