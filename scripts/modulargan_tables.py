@@ -3,9 +3,9 @@
     python scripts/modulargan_tables.py --out runs/modular --size 32 --width 16 --steps 20000
     python scripts/modulargan_tables.py --out runs/modular --world digits --size 32 --systems ModularGAN StarGAN
 
-Every system sees the same pictures for the same number of steps (a step is five updates of the critics and one of the
-rest; CycleGAN and IcGAN have one to one, so five times their steps). The combination in `HELD_OUT` is kept from all.
-Seeds are shown one by one, never the best of them. Runs that are there already are not trained again.
+Every system sees the same pictures for the same number of steps (a step is `--critics` updates of the critics and one
+of the rest; CycleGAN and IcGAN have one to one, so as many times the steps). The combination in `HELD_OUT` is kept
+from all. Seeds are shown one by one, never the best of them. Runs that are there already are not trained again.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ def configuration(name: str, args: argparse.Namespace, seed: int) -> ConfigDict:
         config.model.generator, config.model.discriminator = net, critic
     config.modulargan.update(options)
     config.steps, config.batch, config.seed = args.steps, args.batch, seed
+    config.d_steps, config.g.lr, config.d.lr = args.critics, args.lr, args.lr
     if family in ("cyclegan", "icgan"):
-        config.d_steps, config.steps = 1, 5 * args.steps
-        config.g.lr = config.d.lr = 2e-4
+        config.d_steps, config.steps = 1, args.critics * args.steps
+        config.g.lr = config.d.lr = 2 * args.lr
     config.checkpoint_every, config.sample_every, config.log_every = config.steps, 0, 100
     return config
 
@@ -129,6 +130,8 @@ def main() -> None:
     parser.add_argument("--conditioning", default="repeat", choices=("repeat", "film"), help="of ModularGAN")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--critics", type=int, default=5, help="updates of the critics in a step")
+    parser.add_argument("--lr", type=float, default=1e-4, help="Adam's; twice that for CycleGAN and IcGAN")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
     parser.add_argument("--count", type=int, default=1000, help="test images")
