@@ -1,6 +1,9 @@
 """Eight fake CPU devices for every test, and settings that make many small programs cheap to compile."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +14,11 @@ os.environ["JAX_PLATFORMS"] = os.environ.get("GANX_TEST_PLATFORMS", "cpu")  # an
 os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = "0"  # many virtual devices on few cores can starve each other otherwise
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling dominates; tests of optimised code use a subprocess
 os.environ["JAX_DEBUG_KEY_REUSE"] = "1"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = ""  # what is compiled depends on nothing from before
+if "PYTEST_XDIST_WORKER" not in os.environ:  # one compilation serves all of a run; nothing is left from an earlier one
+    programs = tempfile.mkdtemp(prefix="ganx-programs-")
+    atexit.register(shutil.rmtree, programs, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = programs
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 import pytest
 
