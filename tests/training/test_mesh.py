@@ -145,6 +145,7 @@ def get_config():
     config.model.discriminator = {"width": 4}
     config.batch, config.steps, config.log_every, config.samples = 8, 3, 1, 8
     config.sample_every = config.checkpoint_every = 0
+    config.score.every, config.score.images = 2, 24
     return config
 """
 
@@ -158,7 +159,7 @@ def test_two_processes_train_as_one(tmp_path, pictures):
     (tmp_path / "config.py").write_text(CONFIG)
     port = str(20000 + os.getpid() % 20000)
     flags = "--xla_force_host_platform_device_count=4"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": ""}
     command = [sys.executable, "-c", WORKER, port]
     rest = [str(tmp_path / "config.py"), str(tmp_path / "two"), pictures]
     workers = [
@@ -170,6 +171,10 @@ def test_two_processes_train_as_one(tmp_path, pictures):
     train(load_config(tmp_path / "config.py", [f"data.source={pictures}"]), tmp_path / "one")
     read = lambda name: [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]  # noqa: E731
     one, two = read("one"), read("two")
+    scores = [[line["FD-faces"] for line in lines if "FD-faces" in line] for lines in (one, two)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+    assert len(scores[0]) == 1
+    one, two = ([line for line in lines if "loss_d" in line] for lines in (one, two))
     assert len(one) == len(two) == 3  # only the first process writes
     for a, b in zip(one, two, strict=True):
         assert a["loss_d"] == pytest.approx(b["loss_d"], rel=2e-4)
