@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +16,7 @@ from etils import epath
 
 from ganx.arrays import read_npz
 from ganx.errors import GanxError
-from ganx.gan import Gan, StagedModule
+from ganx.gan import Gan
 from ganx.store import load_tree, newest, read_manifest
 
 FILE = "groups.npz"
@@ -33,12 +32,10 @@ class Grouping:
     Attributes:
       stage: name of the stage.
       labels: group of every filter, int32 `[m]`, from 0 up.
-      rectify: whether a ReLU stands after the stage, which the GAN itself knows nothing of; see `rectified`.
     """
 
     stage: str
     labels: np.ndarray
-    rectify: bool = False
 
 
 def target_stage(gan: Gan, stage: str = "") -> str:
@@ -99,31 +96,11 @@ def run_grouping(directory: epath.Path, gan: Gan) -> Grouping | None:
     found = load_tree(newest(directory), {"igan": like}, "state")["igan"]
     if int(found["updates"]) == 0:
         return None
-    return Grouping(stage, np.asarray(found["partition"]["labels"]), config["igan"]["rectify"])
+    return Grouping(stage, np.asarray(found["partition"]["labels"]))
 
 
 def _of_file(path: epath.Path) -> Grouping:
     arrays = read_npz(path, "groups", _MEND)
     if not {"stage", "labels"} <= set(arrays) or arrays["labels"].dtype.kind not in "iu":
         raise GanxError(f"{path} holds no groups; {_MEND}")
-    return Grouping(str(arrays["stage"]), arrays["labels"].astype(np.int32), bool(arrays.get("rectify", False)))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Rectified:
-    """A staged module with a ReLU after one of its stages."""
-
-    module: StagedModule
-    stage: str
-
-    def apply(self, variables: Any, *args: Any, method: str, **conditions: Any) -> Any:
-        found = self.module.apply(variables, *args, method=method, **conditions)
-        if method != "run" or args[0][-1] != self.stage:
-            return found
-        features, context = found
-        return jax.nn.relu(features), context
-
-
-def rectified(gan: Gan, stage: str) -> Gan:
-    """The GAN with a ReLU after a stage: the features that its groups are made of (paper, Implementation details)."""
-    return dataclasses.replace(gan, module=_Rectified(gan.module, stage))
+    return Grouping(str(arrays["stage"]), arrays["labels"].astype(np.int32))

@@ -13,7 +13,7 @@ from ganx.dissection.effects import Effect, effects
 from ganx.dissection.result import Dissection
 from ganx.dissection.samples import Samples
 from ganx.gan import Gan
-from ganx.grouped import read_grouping, rectified
+from ganx.grouped import read_grouping
 from ganx.lens import Section, Table
 
 COLUMNS = ("group", "units", "label", "IoU", "of it lost without", "damage elsewhere", "class that loses most", "of it")
@@ -27,12 +27,10 @@ class Groups:
     Attributes:
       stage: the stage.
       labels: int `[U]`, group of every unit, from 0 up.
-      gan: whose units they are: with a ReLU after the stage, where it was trained with one.
     """
 
     stage: str
     labels: np.ndarray
-    gan: Gan
 
     @property
     def masks(self) -> np.ndarray:
@@ -55,8 +53,7 @@ def read_groups(path: str | Path, gan: Gan) -> Groups | None:
     found = read_grouping(path, gan)
     if found is None:
         return None
-    whole = rectified(gan, found.stage) if found.rectify else gan
-    return Groups(found.stage, found.labels.astype(np.int64), whole)
+    return Groups(found.stage, found.labels.astype(np.int64))
 
 
 def score(samples: Samples, groups: Groups) -> Effect:

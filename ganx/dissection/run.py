@@ -81,8 +81,8 @@ def run(name: str, out: Path, request: Request, say: Callable[[str], None]) -> P
         dissect, segmenter=segmenter, n=request.images, threshold=request.threshold, key=key, progress=say
     )
     if of is not None:
-        found = look(of.gan, of.stage, mix=of.means)
-        effect = groups.score(Samples(of.gan, of.stage, segmenter, key, request.images), of)
+        found = look(gan, of.stage, mix=of.means)
+        effect = groups.score(Samples(gan, of.stage, segmenter, key, request.images), of)
         groups.write(folder / f"{of.stage}-groups.csv", found, of, effect)
         book.extra("groups", f"Groups of {of.stage}", groups.section(found, of, effect))
     for layer in layers:

@@ -1,9 +1,9 @@
 """Groups on disk: `groups.npz` beside a saved GAN, or what a training run's newest checkpoint holds.
 
     gan, concepts = open_concepts("runs/igan")
-    gan(z, edits=concepts.cut.edits())
+    features = concepts.cut.lower(gan, z).features  # float32 [n, h, w, m]; concepts.labels says whose each filter is
 
-The file holds the labels, the cut (with its ReLU, which the GAN itself knows nothing of), W and what W is applied to.
+The file holds the labels, the cut, W and what W is applied to.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ def save_concepts(concepts: Concepts, directory: epath.PathLike) -> None:
     """Writes the groups beside a GAN that is saved there."""
     arrays: dict[str, Any] = {
         "stage": np.array(concepts.cut.stage),
-        "rectify": np.array(concepts.cut.rectify),
         "labels": np.asarray(concepts.labels, np.int32),
         "groups": np.array(concepts.groups),
         "form": np.array(json.dumps(dataclasses.asdict(concepts.form))),
@@ -82,7 +81,7 @@ def open_concepts(path: epath.PathLike) -> tuple[Gan, Concepts | None]:
 def _read(path: epath.Path) -> Concepts:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            cut = Cut(str(file["stage"]), bool(file["rectify"]))
+            cut = Cut(str(file["stage"]))
             weights = file.get("weights", None)
             form = EnergyForm(**json.loads(str(file["form"])))
             return Concepts(cut, file["labels"], int(file["groups"]), weights, form, float(file["smooth"]))
@@ -107,5 +106,5 @@ def _of_run(gan: Gan, directory: epath.Path) -> Concepts | None:
     height, width, filters = gan.shapes[found.stage]
     weights = jax.eval_shape(lambda: new_memory(height * width, filters, config["groups"])).weights
     weights = load_tree(newest(directory), {"igan": {"weights": weights}}, "state")["igan"]["weights"]
-    form, cut = EnergyForm(**config["energy"]), Cut(found.stage, found.rectify)
+    form, cut = EnergyForm(**config["energy"]), Cut(found.stage)
     return Concepts(cut, found.labels, config["groups"], np.asarray(weights), form, config.get("smooth", 0.0))

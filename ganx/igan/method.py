@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from ganx.data.example import SourceSpec
 from ganx.errors import GanxError
 from ganx.gan import Gan, Spec
-from ganx.igan.cut import Cut, choose_cut
+from ganx.igan.cut import Cut, choose_cut, rectified
 from ganx.igan.guidance import usual_norm
 from ganx.igan.partition import hold
 from ganx.igan.played import played_at
@@ -29,7 +29,7 @@ from ganx.igan.rules import build_rules
 from ganx.igan.state import IganState, new_memory, with_memory
 from ganx.igan.update import MONITORS, PREFIX, Interpreter
 from ganx.models import describe, init_generator
-from ganx.training.adversarial import adversarial, build_game
+from ganx.training.adversarial import as_method, build_game
 from ganx.training.loops import when
 from ganx.training.mesh import check_batch
 from ganx.training.method import Batch, Method, Metrics
@@ -39,15 +39,15 @@ def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Me
     """The method that a configuration describes, for images of the given source.
 
     Raises:
-      GanxError: as for `adversarial`; a cut or a rule that is not possible; at the start, no GAN to start from, or
-        features that can be negative.
+      GanxError: as for `adversarial.build_game`; a cut or a rule that is not possible; at the start, no GAN to start
+        from, or features that can be negative.
     """
-    base, trainer = adversarial(config, data, mesh), build_trainer(config, data, mesh)
+    trainer = build_trainer(config, data, mesh)
+    base = as_method(trainer.interpreter.game, config, data)
     return dataclasses.replace(
         base,
         init=lambda key: trainer.init(key, data.shape),
         step=trainer.step,
-        sample=trainer.sample,
         lazy={**base.lazy, "interpret": config.igan.every},
         start=lambda state: _start(config, base, trainer, state),
     )
@@ -76,12 +76,6 @@ class Trainer:
         memory = dataclasses.replace(state.igan, usual_norm=usual)
         return dataclasses.replace(cast(IganState, after), igan=memory), metrics
 
-    def sample(self, state: IganState, key: jax.Array, n: int) -> jax.Array:
-        """Images of the averaged generator, its cut rectified as in training."""
-        maker = self.interpreter
-        gan = Gan(maker.game.players.generator, state.ema, maker.spec)
-        return maker.cut.generate(gan, gan.latents(key, n), label=gan.labels(key, n))
-
     def _update(self, state: IganState) -> IganState:
         maker = self.interpreter
         active = maker.rules.alternation.active(state.step, state.igan.updates)
@@ -97,14 +91,12 @@ def build_trainer(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None
         check_batch(rules.latents, mesh)
         check_batch(min(rules.partition.images, rules.partition.batch), mesh)
     spec = _spec(config, game.players.generator, data)
-    cut = choose_cut(_hollow(game.players.generator, spec), config.igan.stage, config.igan.rectify)
+    cut = choose_cut(_hollow(game.players.generator, spec), config.igan.stage)
+    if config.igan.rectify:
+        generator = rectified(game.players.generator, cut.stage)
+        game = dataclasses.replace(game, players=dataclasses.replace(game.players, generator=generator))
     game = played_at(game, cut, rules.groups, rules.hybrids)
     return Trainer(Interpreter(game, spec, cut, rules))
-
-
-def cut_of(config: Mapping[str, Any], gan: Gan) -> Cut:
-    """The cut at which a run of this configuration (`config.json`) trained the generator."""
-    return choose_cut(gan, config["igan"]["stage"], config["igan"]["rectify"])
 
 
 def _spec(config: ConfigDict, generator: Any, data: SourceSpec) -> Spec:

@@ -1,4 +1,4 @@
-"""The game as it is played at a cut: with a ReLU there, and with hybrids among the images that D sees."""
+"""The game with hybrids among the images that D sees."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CutPlayers(Players):
     """Players whose generator is cut open in training.
 
     Attributes:
-      cut: where. What it rectifies is rectified in every pass (paper, Implementation details).
+      cut: where.
       hybrids: share of the fakes, D's and G's, that are hybrids (ours; see `hybrid`).
       groups: number of groups.
       grouping: group of every filter, int32 `[m]`; None while there are no groups, and no hybrids.
@@ -53,16 +53,6 @@ class CutPlayers(Players):
         share = jax.random.uniform(share_key, (n, 1))
         return (mixed & (jax.random.uniform(group_key, (n, self.groups)) < share))[:, grouping]
 
-    def _run(self, variables: Tree, names: tuple[str, ...], x: jax.Array, context: Tree) -> tuple[Any, Tree]:
-        if not self.cut.rectify or self.cut.stage not in names:
-            return super()._run(variables, names, x, context)
-        there = names.index(self.cut.stage) + 1
-        (x, context), stats = super()._run(variables, names[:there], x, context)
-        x = jax.nn.relu(x)
-        if there == len(names):
-            return (x, context), stats
-        return super()._run({"params": variables["params"], **stats}, names[there:], x, context)
-
 
 def hybrid(features: jax.Array, taken: jax.Array) -> jax.Array:
     """Features `[n, h, w, m]` that have the filters `taken`, bool `[n, m]`, from the next image of the batch.
@@ -75,7 +65,7 @@ def hybrid(features: jax.Array, taken: jax.Array) -> jax.Array:
 
 def played_at(game: Game, cut: Cut, groups: int, hybrids: float) -> Game:
     """The game as the cut wants it played; without groups yet, see `with_groups`."""
-    if not (cut.rectify or hybrids):
+    if not hybrids:
         return game
     fields = {field.name: getattr(game.players, field.name) for field in dataclasses.fields(game.players)}
     return dataclasses.replace(game, players=CutPlayers(**fields, cut=cut, groups=groups, hybrids=hybrids))

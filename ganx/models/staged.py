@@ -19,13 +19,19 @@ def no_more_conditions(family: str, takes: str, others: Mapping[str, Any]) -> No
         raise GanxError(f"{family} does not take {', '.join(others)}; besides z it takes {takes}")
 
 
-class StagedGenerator(nn.Module):
+class StagedGenerator(nn.Module, kw_only=True):
     """Abstract. A generator as an ordered list of named stages.
 
     A family sets up one submodule a stage, under the stage's name, so that parameters are found by it
     (`params["layer3"]["style"]["kernel"]`), and defines `stage_names`, `begin` and `run_stage`.
     Between stages only `(features, context)` passes, and every leaf of it has a leading sample axis.
+
+    Fields:
+      rectified: stage after which a ReLU stands, whatever the family; "" for none (Li et al. 2022, Implementation
+        details: interpretability training puts one where features can be negative).
     """
+
+    rectified: str = ""
 
     def stage_names(self) -> tuple[str, ...]:
         """Names of the stages in running order: stable, public identifiers."""
@@ -65,6 +71,8 @@ class StagedGenerator(nn.Module):
         """Runs consecutive stages."""
         for name in names:
             features, context = self.run_stage(name, features, context, train)
+            if name == self.rectified:
+                features = jax.nn.relu(features)
         return features, context
 
     def __call__(self, z: jax.Array, train: bool = False, **conditions: Any) -> jax.Array:

@@ -38,7 +38,11 @@ FAKE_LABELS = ("uniform", "data")
 
 def adversarial(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Method:
     """The method that a configuration describes, for images of the given source."""
-    game = build_game(config, data, mesh)
+    return as_method(build_game(config, data, mesh), config, data)
+
+
+def as_method(game: Game, config: ConfigDict, data: SourceSpec) -> Method:
+    """A game that was built from a configuration, as what the loop trains."""
     generator, discriminator = game.players.generator, game.players.discriminator
     spec: list[Spec] = []  # found at the first call, since it needs the variables' shapes
 

@@ -19,7 +19,6 @@ from ganx.dissection.groups import read_groups, rows, score
 from ganx.dissection.judge import Judge, judge
 from ganx.dissection.run import Request, run
 from ganx.errors import GanxError
-from ganx.grouped import rectified
 from ganx.metrics.moments import moments
 from ganx.report import explain
 
@@ -131,7 +130,7 @@ def test_groups_of_the_gan_itself_are_scored_without_being_asked_for(tmp_path, m
     gan = planted(side=16)
     labels = np.zeros(24, np.int32)
     labels[DRIVE["tree"]] = 1
-    np.savez(tmp_path / "groups.npz", stage="cells", labels=labels, rectify=True)
+    np.savez(tmp_path / "groups.npz", stage="cells", labels=labels)
     monkeypatch.setattr(running, "load", lambda name: gan)
     monkeypatch.setattr(running, "find", lambda name: tmp_path)
     monkeypatch.setattr(running, "choose_segmenter", lambda gan, name: Oracle())
@@ -141,14 +140,6 @@ def test_groups_of_the_gan_itself_are_scored_without_being_asked_for(tmp_path, m
     assert "in 2 groups" in (out / "index.html").read_text()
     with pytest.raises(GanxError, match=r"has no groups of units \(yet\)"):
         run("planted", out, Request(images=16, groups=str(out)), lambda line: None)
-
-
-def test_a_relu_that_training_put_in_is_put_in_again():
-    gan = planted(side=16)
-    whole, z = rectified(gan, "cells"), gan.latents(jax.random.key(5), 3)
-    assert gan.until("cells", z).features.min() < 0
-    np.testing.assert_array_equal(whole.until("cells", z).features, jax.nn.relu(gan.until("cells", z).features))
-    np.testing.assert_array_equal(whole(z), gan(z, edits={"cells": jax.nn.relu}))
 
 
 def test_a_gan_of_unknown_data_wants_a_segmenter():

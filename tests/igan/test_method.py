@@ -15,7 +15,6 @@ import ganx
 from ganx.data.example import SourceSpec
 from ganx.errors import GanxError
 from ganx.igan.config import igan_config, stabilise
-from ganx.igan.cut import Cut
 from ganx.igan.energy import EnergyForm
 from ganx.igan.files import open_concepts, save_concepts
 from ganx.igan.method import build_trainer
@@ -208,9 +207,16 @@ def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
     started = igan(config, data).start(state)
     players, key = trainer.interpreter.game.players, jax.random.key(5)
     ours, _ = players.fakes(started.g.params, started.g.stats, key, 4)
-    plain = dataclasses.replace(players, cut=Cut(""))
+    plain = dataclasses.replace(players, generator=players.generator.clone(rectified=""))
     theirs, _ = plain.fakes(started.g.params, started.g.stats, jax.random.clone(key), 4)
     assert float(jnp.abs(ours - theirs).max()) > 1e-3  # the ReLU is played with
+    made = igan(config, data).gan(started)
+    ganx.save(made, tmp_path / "mended")
+    kept, stage = ganx.load(tmp_path / "mended"), trainer.interpreter.cut.stage
+    z = kept.latents(jax.random.key(6), 3)
+    assert gan.until(stage, z).features.min() < 0
+    np.testing.assert_array_equal(kept.until(stage, z).features, jax.nn.relu(gan.until(stage, z).features))
+    np.testing.assert_array_equal(kept(z), gan(z, edits={stage: jax.nn.relu}))  # and saved with the network
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
