@@ -27,11 +27,13 @@ class Exported:
       files: the files, by path, each with the number of its tensors; two where the GAN came in two files.
       layout: whose key names they use, "" for ganx's own.
       left: networks of the GAN that the checkpoint it came from did not have, and that were not written.
+      rectified: stage after which the generator has a ReLU, which no tensor says; "" for none.
     """
 
     files: Mapping[Path, int]
     layout: str
     left: tuple[str, ...]
+    rectified: str
 
 
 def export_gan(gan: epath.PathLike, path: str | os.PathLike[str]) -> Exported:
@@ -50,18 +52,20 @@ def export_gan(gan: epath.PathLike, path: str | os.PathLike[str]) -> Exported:
       GanxError: there is no such GAN, it no longer fits its key map, or the file cannot be written.
     """
     networks = _networks(gan)
+    rectified = store.read_manifest(store.find(gan)).generator.get("rectified", "")
     origin = origins.read(store.find(gan))
     path = Path(path)
     if origin is None:
         tensors = {f"{part}.{k.replace('/', '.')}": v for part, leaves in networks.items() for k, v in leaves.items()}
         safetensors.write(path, tensors, {})
-        return Exported({path: len(tensors)}, "", ())
+        return Exported({path: len(tensors)}, "", (), rectified)
     files = {}
     for file, parts in _files(origin, path).items():
         tensors = {name: array for part in parts for name, array in _tensors(origin, part, networks)}
         safetensors.write(file, tensors, origin.facts)
         files[file] = len(tensors)
-    return Exported(files, origin.layout, tuple(part for part in networks if part not in origin.parts))
+    left = tuple(part for part in networks if part not in origin.parts)
+    return Exported(files, origin.layout, left, rectified)
 
 
 def _networks(gan: epath.PathLike) -> dict[str, dict[str, np.ndarray]]:

@@ -70,3 +70,5 @@ def _export(args: argparse.Namespace) -> None:
         print(f"{path}: {count} tensors under {names}")
     if done.left:
         print(f"not written, since the imported checkpoint had no such network: {', '.join(done.left)}")
+    if done.rectified:
+        print(f"the generator has a ReLU after {done.rectified}, which no tensor says; put one there, too")

@@ -1,5 +1,6 @@
 """What came in goes out: the same names, shapes, types and bits; trained weights under the names of the source."""
 
+import dataclasses
 import json
 
 import handmade
@@ -61,6 +62,14 @@ def test_import_export_import(saved, tmp_path):
     equal = jax.tree.map(np.array_equal, again.gan.variables, ganx.load(saved).variables)
     assert all(jax.tree.leaves(equal))
     assert again.left == ()
+
+
+def test_what_no_tensor_says_is_told(tmp_path, capsys):
+    gan = init_gan("dcgan", {"resolution": 8, "width": 4, "latent": 4}, jax.random.key(0))
+    for name, stage in (("plain", ""), ("mended", "s0")):
+        ganx.save(dataclasses.replace(gan, module=gan.module.clone(rectified=stage)), tmp_path / name)
+        main(["export", str(tmp_path / name), "--out", str(tmp_path / f"{name}.safetensors")])
+        assert ("a ReLU after s0" in capsys.readouterr().out) == bool(stage)
 
 
 GOLDENS = {
