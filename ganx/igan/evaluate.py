@@ -171,7 +171,8 @@ def _measures(pairs: Pairs, after: jax.Array, mask: jax.Array) -> tuple[jax.Arra
 
 @functools.partial(jax.jit, static_argnames="groups")
 def _alike(pairs: Pairs, labels: jax.Array, groups: int) -> tuple[jax.Array, ...]:
-    features, stats = pairs.a.features, filter_stats(pairs.a.features)
+    features = jax.nn.relu(pairs.a.features)  # of leaky units, too, only what is above zero is active
+    stats = filter_stats(features)
     same = similarity(stats, labels)
     shares = mask_at(pairs.masks, features.shape[1])
     truth = jnp.where(stats.alive, own_parts(features, shares), -1)
