@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 import ganx
 from ganx.modulargan.config import modular_config
 from ganx.modulargan.evaluate import Evaluation, evaluate
+from ganx.modulargan.targets import KINDS
 from ganx.readers import attribute_reader
 from ganx.training.loop import train
 
@@ -58,6 +59,7 @@ def configuration(name: str, args: argparse.Namespace, seed: int) -> ConfigDict:
     if family != "icgan":
         net["blocks"] = args.blocks
     if family == "modular":
+        config.modulargan.targets = args.targets
         net |= {"mask": options.pop("mask", True), "conditioning": args.conditioning}
         net["encoder_norm"] = args.world != "digits"  # norms take flat colours away
     with config.unlocked():
@@ -128,6 +130,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=16, help="of the first layers (the paper: 64)")
     parser.add_argument("--blocks", type=int, default=2, help="residual blocks (the paper: 6)")
     parser.add_argument("--conditioning", default="repeat", choices=("repeat", "film"), help="of ModularGAN")
+    parser.add_argument("--targets", default="other", choices=KINDS, help="values that ModularGAN is asked for")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--critics", type=int, default=5, help="updates of the critics in a step")

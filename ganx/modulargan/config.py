@@ -26,7 +26,7 @@ def modular_config() -> ConfigDict:
                 "penalty": 10.0,
                 "cls_loss": "softmax",  # or bce_sum, as StarGAN's code has it
                 "grad_reduce": "sum",  # the penalty is on the slope of the patches' sum (StarGAN's code) or mean
-                "targets": "other",  # another value, uniformly, for each sample and attribute; or permute the batch's
+                "targets": "other",  # another value, uniformly, for each sample and attribute; any; permute the batch's
                 "schedule": "paper",  # lr falls linearly to 0 over the second half; released (StarGAN); constant
                 "content_guard": True,  # a transformer must not change a_0 (generation)
                 "cyclic_encoder": True,  # generation keeps an encoder in training, for the cyclic losses

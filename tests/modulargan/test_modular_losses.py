@@ -8,7 +8,7 @@ import pytest
 from ganx.modulargan.duel import schedule
 from ganx.modulargan.game import ModularGame, Weights
 from ganx.modulargan.losses import classification, slope_penalty, wasserstein
-from ganx.modulargan.targets import draw_targets
+from ganx.modulargan.targets import KINDS, draw_targets
 
 
 def test_classification_is_softmax_over_three_and_binary_over_two():
@@ -40,9 +40,9 @@ def test_unknown_labels_count_nothing():
     assert float(classification(logits, jnp.array([-1, -1]), 3)) == 0.0
 
 
-def test_targets_are_always_another_valid_value():
+def test_targets_are_always_valid_and_another_value_where_asked_for():
     values = jnp.array([[0, 1], [2, 0], [-1, -1]] * 200)
-    for kind in ("other", "permute"):
+    for kind in KINDS:
         target = draw_targets(jax.random.key(0), values, (3, 2), kind)
         assert int(target.min()) == 0
         np.testing.assert_array_equal(target.max(0), [2, 1])
@@ -50,6 +50,8 @@ def test_targets_are_always_another_valid_value():
     assert not bool((other == values).any())
     assert set(np.asarray(other[0::3, 0]).tolist()) == {1, 2}
     assert set(np.asarray(other[2::3, 0]).tolist()) == {0, 1, 2}
+    own = np.asarray(draw_targets(jax.random.key(0), values, (3, 2), "any") == values)[:, 1]
+    assert 0.4 < np.concatenate([own[0::3], own[1::3]]).mean() < 0.6  # as often as not, of two values
 
 
 def test_permuted_targets_are_whole_rows_of_the_batch():

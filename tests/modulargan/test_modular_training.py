@@ -202,7 +202,7 @@ def test_modules_merge_where_they_fit(gan, images):
     [
         ("modulargan.attributes", "hiar", "did you mean 'hair'"),
         ("modulargan.attributes", "", "choose from"),
-        ("modulargan.targets", "swap", "other, permute"),
+        ("modulargan.targets", "swap", "other, any, permute"),
         ("modulargan.schedule", "cosine", "paper, released"),
         ("modulargan.grad_reduce", "max", "sum, mean"),
         ("modulargan.system", "pix2pix", "choose from"),
