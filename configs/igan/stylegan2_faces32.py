@@ -1,0 +1,38 @@
+"""Turns a StyleGAN2 of faces into one whose filters own parts of the face, by the rules of faces32.py.
+
+ganx train --config configs/stylegan2_faces32.py --workdir runs/style
+ganx train --config configs/igan/stylegan2_faces32.py --init runs/style --workdir runs/style-concepts
+"""
+
+from ganx.igan.config import igan_config, stabilise
+
+
+def get_config():
+    """16 groups of the 96 filters at 16 x 16, with a ReLU after them and some steps to get used to it."""
+    config = stabilise(igan_config())
+    config.data.source = "world:faces?size=32"
+    config.model.family = "stylegan2"
+    config.model.generator = {
+        "latent": 64,
+        "style": 64,
+        "mapping_layers": 4,
+        "architecture": "orig",
+        "widths": (64, 64, 96, 32),
+    }
+    config.model.discriminator = {"channel_base": 1024, "channel_max": 64}
+    config.batch = 16
+    config.steps = 4800
+    config.share_fakes = False
+    config.r1.gamma = 0.5
+    config.style_mixing = 0.9
+    for net in (config.g, config.d):
+        net.lr, net.b1, net.b2 = 1e-3, 0.0, 0.99
+    config.ema_kimg = 2.0
+    config.igan.stage, config.igan.rectify = "layer4", True
+    config.igan.groups = 16
+    config.igan.every = 16
+    config.igan.recover = 200
+    config.igan.settle = 400
+    config.igan.partition.images, config.igan.partition.batch = 128, 64
+    config.sample_every = config.checkpoint_every = 800
+    return config
