@@ -22,6 +22,7 @@ from ganx.training.state import Net, State
 
 Tree = Any
 
+_KEPT = "rectified"  # what no option of a family sets: stays as it was saved
 _FREE = ("dtype", "half_res", "half_dtype")  # what it computes in, no part of the architecture: set anew
 
 
@@ -67,7 +68,7 @@ class Ancestor:
             shared = {k: v for k, v in shared.items() if accepts(self.family, part, k)}
             wanted = module_fields(build(self.family, {**shared, **options}))
         for name, value in wanted.items():
-            if name not in _FREE and saved.get(name) != value:
+            if name not in (*_FREE, _KEPT) and saved.get(name) != value:
                 raise self._other(part, name, saved.get(name), value)
 
     def _other(self, part: str, name: str, saved: Any, wanted: Any) -> GanxError:

@@ -219,6 +219,18 @@ def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
     np.testing.assert_array_equal(kept(z), gan(z, edits={stage: jax.nn.relu}))  # and saved with the network
 
 
+def test_training_goes_on_from_a_gan_that_got_a_relu(tiny, tmp_path):
+    gan = init_gan("dcgan", {"resolution": 8, "width": 8, "latent": 4}, jax.random.key(3))
+    ganx.save(dataclasses.replace(gan, module=gan.module.clone(rectified="s0")), tmp_path / "mended")
+    config = tiny.copy_and_resolve_references()
+    config.init = str(tmp_path / "mended")
+    for options in ({}, {"width": 8, "latent": 4}):  # which say nothing of a ReLU
+        config.model.generator = options
+        config.model.discriminator = {"width": 4}
+        trainer = build_trainer(config, SourceSpec("npz:x", (8, 8, 3)))
+        assert trainer.interpreter.game.players.generator.rectified == "s0"
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_builds(path):
     config = load_config(path)
