@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +91,11 @@ def run_grouping(directory: epath.Path, gan: Gan) -> Grouping | None:
     if config.get("method") != "igan":
         return None
     stage = target_stage(gan, config["igan"]["stage"])
+    if config["igan"]["rectify"] and read_manifest(directory).generator.get("rectified") != stage:
+        raise GanxError(
+            f"{directory} was trained with a ReLU after {stage} and saved without it, by an earlier ganx; "
+            f'write "rectified": "{stage}" into the generator of its ganx.json'
+        )
     like = {
         "updates": jax.ShapeDtypeStruct((), jnp.int32),
         "partition": {"labels": jax.ShapeDtypeStruct((gan.shapes[stage][-1],), jnp.int32)},
@@ -103,4 +110,11 @@ def _of_file(path: epath.Path) -> Grouping:
     arrays = read_npz(path, "groups", _MEND)
     if not {"stage", "labels"} <= set(arrays) or arrays["labels"].dtype.kind not in "iu":
         raise GanxError(f"{path} holds no groups; {_MEND}")
+    check_current(arrays, path)
     return Grouping(str(arrays["stage"]), arrays["labels"].astype(np.int32))
+
+
+def check_current(arrays: Mapping[str, Any], path: epath.PathLike) -> None:
+    """Refuses groups of rectified features out of a time when the GAN beside them was saved without its ReLU."""
+    if arrays.get("rectify", False):
+        raise GanxError(f"{path} wants a ReLU that an earlier ganx did not save with the GAN; save both again")

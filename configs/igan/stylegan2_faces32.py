@@ -8,18 +8,13 @@ from ganx.igan.config import igan_config, stabilise
 
 
 def get_config():
-    """16 groups of the 96 filters at 16 x 16, with a ReLU after them and some steps to get used to it."""
+    """16 groups of the filters at 16 x 16, with a ReLU after them and some steps to get used to it.
+
+    The networks are those of the GAN that it starts from.
+    """
     config = stabilise(igan_config())
     config.data.source = "world:faces?size=32"
     config.model.family = "stylegan2"
-    config.model.generator = {
-        "latent": 64,
-        "style": 64,
-        "mapping_layers": 4,
-        "architecture": "orig",
-        "widths": (64, 64, 96, 32),
-    }
-    config.model.discriminator = {"channel_base": 1024, "channel_max": 64}
     config.batch = 16
     config.steps = 4800
     config.share_fakes = False

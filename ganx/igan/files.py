@@ -20,7 +20,7 @@ from etils import epath
 
 from ganx.errors import GanxError
 from ganx.gan import Gan
-from ganx.grouped import FILE, run_grouping
+from ganx.grouped import FILE, check_current, run_grouping
 from ganx.igan.cut import Cut, choose_cut
 from ganx.igan.energy import PAPER, EnergyForm
 from ganx.igan.state import new_memory
@@ -81,6 +81,7 @@ def open_concepts(path: epath.PathLike) -> tuple[Gan, Concepts | None]:
 def _read(path: epath.Path) -> Concepts:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            check_current(file, path)
             cut = Cut(str(file["stage"]))
             weights = file.get("weights", None)
             form = EnergyForm(**json.loads(str(file["form"])))

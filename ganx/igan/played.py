@@ -64,7 +64,7 @@ def hybrid(features: jax.Array, taken: jax.Array) -> jax.Array:
 
 
 def played_at(game: Game, cut: Cut, groups: int, hybrids: float) -> Game:
-    """The game as the cut wants it played; without groups yet, see `with_groups`."""
+    """The game with a share of hybrids at a cut, if any; without groups yet, see `with_groups`."""
     if not hybrids:
         return game
     fields = {field.name: getattr(game.players, field.name) for field in dataclasses.fields(game.players)}

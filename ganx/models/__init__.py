@@ -40,6 +40,7 @@ def family(name: str) -> Family:
 
 
 PRIORS = ("normal", "uniform")
+_NO_OPTIONS = ("parent", "name", "rectified")  # Flax's own, and what training puts in
 _SIZES = ("resolution", "channels", "latent", "style", "width", "channel_base", "channel_max")  # of which none is 0
 
 
@@ -145,7 +146,7 @@ def _options(build: Callable[..., Any], cls: type) -> dict[str, Any]:
     known = {p.name: p.default for p in inspect.signature(build).parameters.values()}
     if "fields" in known:
         del known["fields"]
-        known |= {f.name: f.default for f in dataclasses.fields(cls) if f.name not in ("parent", "name", *known)}
+        known |= {f.name: f.default for f in dataclasses.fields(cls) if f.name not in (*_NO_OPTIONS, *known)}
     return known
 
 

@@ -14,6 +14,7 @@ import pytest
 import ganx
 from ganx.data.example import SourceSpec
 from ganx.errors import GanxError
+from ganx.grouped import read_grouping
 from ganx.igan.config import igan_config, stabilise
 from ganx.igan.energy import EnergyForm
 from ganx.igan.files import open_concepts, save_concepts
@@ -217,6 +218,24 @@ def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
     assert gan.until(stage, z).features.min() < 0
     np.testing.assert_array_equal(kept.until(stage, z).features, jax.nn.relu(gan.until(stage, z).features))
     np.testing.assert_array_equal(kept(z), gan(z, edits={stage: jax.nn.relu}))  # and saved with the network
+
+
+def test_a_run_keeps_its_relu_and_groups_that_lost_theirs_are_refused(tiny, tmp_path):
+    config = tiny.copy_and_resolve_references()
+    config.igan.rectify, config.steps = True, 4
+    run = train(config, tmp_path / "run", ONE).workdir
+    gan, concepts = open_concepts(run)
+    assert gan.module.rectified == concepts.cut.stage == "s0"
+    ganx.save(gan, tmp_path / "gan")
+    save_concepts(concepts, tmp_path / "gan")
+    arrays = dict(np.load(tmp_path / "gan" / "groups.npz"))
+    np.savez(tmp_path / "gan" / "groups.npz", **arrays, rectify=True)
+    manifest = Path(run) / "ganx.json"
+    manifest.write_text(manifest.read_text().replace('"rectified": "s0"', '"rectified": ""'))
+    for name, complaint in (("gan", "save both again"), ("run", 'write "rectified": "s0"')):
+        for read in (open_concepts, lambda path: read_grouping(path, gan)):
+            with pytest.raises(GanxError, match=complaint):
+                read(tmp_path / name)
 
 
 def test_training_goes_on_from_a_gan_that_got_a_relu(tiny, tmp_path):

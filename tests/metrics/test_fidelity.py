@@ -1,4 +1,9 @@
-"""Numbers that torch-fidelity 0.4.0 gives for features and logits out of NumPy's generator."""
+"""Numbers that torch-fidelity 0.4.0 gives for features and logits out of NumPy's generator.
+
+On tensors: `kid_features_to_metric(real, fake, kid_subsets=5, kid_subset_size=100)`, `isc_features_to_metric(logits,
+splits=10, shuffle=...)`, `prc_features_to_metric(fake, real, prc_neighborhood=3, prc_batch_size=100)`, and
+`fid_statistics_to_metric` of `fid_features_to_statistics` of both sides.
+"""
 
 import numpy as np
 import pytest

@@ -44,4 +44,5 @@ def test_precision_and_density_fall_as_noise_is_added():
     found = [manifold(real, mixture(1, MODES, noise)[0], k=5) for noise in (0.0, 0.5, 1.0, 2.0)]
     for name in ("precision", "density"):
         assert (np.diff([getattr(each, name) for each in found]) < 0).all(), name
+    # without noise an eighth of the points still lies in no ball: 480 are few for twelve dimensions
     assert found[0].precision > 0.8 > 0.1 > found[-1].precision

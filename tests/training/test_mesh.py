@@ -159,7 +159,8 @@ def test_two_processes_train_as_one(tmp_path, pictures):
     (tmp_path / "config.py").write_text(CONFIG)
     port = str(20000 + os.getpid() % 20000)
     flags = "--xla_force_host_platform_device_count=4"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": ""}
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    environment["JAX_COMPILATION_CACHE_DIR"] = ""  # each compiles for itself, as on two hosts
     command = [sys.executable, "-c", WORKER, port]
     rest = [str(tmp_path / "config.py"), str(tmp_path / "two"), pictures]
     workers = [
