@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import uuid
 from typing import Any
 
 import jax
@@ -173,7 +174,7 @@ def absolute(path: epath.PathLike) -> epath.Path:
 def writable_folder(path: epath.PathLike) -> epath.Path:
     """Makes a folder and proves that files can be written in it, or raises a `GanxError`."""
     folder = epath.Path(path)
-    probe = folder / ".write-test"
+    probe = folder / f".write-test-{uuid.uuid4().hex}"  # of its own: the processes of a pod share the folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_text("")

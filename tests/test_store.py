@@ -1,6 +1,7 @@
 """GANs on disk: what cannot be opened says why in one line."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ import ganx
 from ganx.data.worlds import world
 from ganx.models import build_discriminator, init_gan
 from ganx.models.initialise import initialise
-from ganx.store import MANIFEST, load_discriminator
+from ganx.store import MANIFEST, load_discriminator, writable_folder
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +112,11 @@ def test_the_bundled_faces_open_by_name_and_draw_faces():
     skin, hair = (faces.spec.masks.index(name) for name in ("skin", "hair"))
     assert drawn[skin] == pytest.approx(truth[skin], rel=0.2)
     assert drawn[hair] == pytest.approx(truth[hair], rel=0.2)
+
+
+def test_processes_that_share_a_folder_do_not_disturb_each_other(tmp_path):
+    """As threads, which meet more often."""
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: writable_folder(tmp_path / "run"), range(400)))
+    assert {str(folder) for folder in found} == {str(tmp_path / "run")}
+    assert not list((tmp_path / "run").iterdir())

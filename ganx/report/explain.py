@@ -22,6 +22,7 @@ from ganx.gan import Gan
 from ganx.lens import Inquiry, Lens, Section
 from ganx.numbers import to_json
 from ganx.report import page
+from ganx.store import writable_folder
 
 Seen = Mapping[Lens, Section]
 
@@ -60,7 +61,7 @@ def explain(
         raise GanxError(f"samples is a whole number from 1 up, not {samples}")
     chosen = [lens for lens in select(only) if lens.applies(gan)]
     _check_weights(gan)
-    folder = _folder(out)
+    folder = Path(str(writable_folder(out)))
     seen: dict[Lens, Section] = {}
     for lens in chosen:
         if progress:
@@ -121,18 +122,6 @@ def describe(gan: Gan, seed: int) -> dict[str, Any]:
 def _check_weights(gan: Gan) -> None:
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gan.variables)):
         raise GanxError("the weights contain NaN or Inf; load a checkpoint from before the training broke down")
-
-
-def _folder(out: str | Path) -> Path:
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".ganx-write-test"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise GanxError(f"cannot write into {folder}: {error.strerror}; choose another folder") from error
-    return folder
 
 
 def _write(folder: Path, html: str, facts: dict[str, Any], seen: Seen) -> Path:
