@@ -1,11 +1,12 @@
 """Edits of features at a cut: pure functions for `Gan(..., edits={stage: edit})`, channel by channel.
 
-`channels` is a bool array `[m]`: the filters that an edit touches. All others keep their bits.
+`channels` says which filters an edit touches, bool `[m]`, or how far it goes with each, in [0, 1] (ours). All others
+keep their bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,14 @@ from ganx.errors import GanxError
 from ganx.gan import Edit
 
 
-def select(labels: jax.Array, groups: Sequence[int] | int) -> jax.Array:
-    """The filters of some groups, bool `[m]`: s_j = 1[q_j in S] (paper, Modifying visual concepts)."""
+def select(labels: jax.Array, groups: Mapping[int, float] | Sequence[int] | int) -> jax.Array:
+    """The filters of some groups, bool `[m]`: s_j = 1[q_j in S] (paper, Modifying visual concepts).
+
+    With a mapping from groups to how far an edit goes with each, that of every filter, float32 `[m]` (ours).
+    """
+    if isinstance(groups, Mapping):
+        far = jnp.array(list(groups.values()), jnp.float32)
+        return (labels[:, None] == jnp.array(list(groups), jnp.int32)) @ far
     return jnp.isin(labels, jnp.asarray(groups, jnp.int32))
 
 
@@ -33,22 +40,12 @@ def check_groups(groups: Sequence[int], count: int) -> tuple[int, ...]:
 
 def swap(donor: jax.Array, channels: jax.Array) -> Edit:
     """Channels from another image's features `[n, h, w, m]`: f' = (1 - s) f_a + s f_b (paper)."""
-    return lambda features: jnp.where(channels, donor, features)
-
-
-def blend(donor: jax.Array, channels: jax.Array, amount: jax.Array | float) -> Edit:
-    """Channels part of the way to another image's: nothing at `amount` 0, `swap` at 1 (ours)."""
-
-    def edit(features: jax.Array) -> jax.Array:
-        mixed = (1 - amount) * features + amount * donor
-        return jnp.where(channels, mixed.astype(features.dtype), features)
-
-    return edit
+    return lambda features: _toward(features, donor, channels)
 
 
 def erase(channels: jax.Array) -> Edit:
     """Channels set to zero (ours)."""
-    return lambda features: jnp.where(channels, jnp.zeros_like(features), features)
+    return lambda features: _toward(features, jnp.zeros_like(features), channels)
 
 
 def move(channels: jax.Array, down: jax.Array | int, right: jax.Array | int) -> Edit:
@@ -56,7 +53,7 @@ def move(channels: jax.Array, down: jax.Array | int, right: jax.Array | int) -> 
 
     `down` and `right` may be traced, so that many moves are one `vmap`.
     """
-    return lambda features: jnp.where(channels, _shift(_shift(features, down, 1), right, 2), features)
+    return lambda features: _toward(features, _shift(_shift(features, down, 1), right, 2), channels)
 
 
 def collage(donor: jax.Array, mask: jax.Array) -> Edit:
@@ -76,6 +73,12 @@ def mask_at(mask: jax.Array, side: int) -> jax.Array:
         raise GanxError(f"a mask of {height} x {width} does not divide into {side} x {side} positions")
     blocks = jnp.asarray(mask, jnp.float32).reshape(*lead, side, height // side, side, width // side)
     return blocks.mean((-3, -1))
+
+
+def _toward(features: jax.Array, edited: jax.Array, channels: jax.Array) -> jax.Array:
+    """The way to `edited` as far as `channels` says; at either end bit by bit."""
+    part_way = ((1 - channels) * features + channels * edited).astype(features.dtype)
+    return jnp.where(channels == 0, features, jnp.where(channels == 1, edited, part_way))
 
 
 def _shift(features: jax.Array, by: jax.Array | int, axis: int) -> jax.Array:

@@ -35,14 +35,14 @@ class PartScore:
     """How well one part is moved from a donor into another image; see `locality` for the measures.
 
     Attributes:
-      groups: that stand for the part.
+      groups: that stand for the part, and how far each is swapped.
       mean, median, ratio: locality in its three aggregations, lower is better.
       transfer, approach: how far the part changed, and how near to the donor's it came; 1 is best.
       choice: share of the pairs whose donor is told from three others by the part; by chance 0.25.
       pairs: that counted for locality.
     """
 
-    groups: tuple[int, ...]
+    groups: dict[int, float]
     mean: float
     median: float
     ratio: float
@@ -118,7 +118,7 @@ def evaluate_collage(
     found = {}
     for part in parts:
         after = collaged(gan, cut, fresh, fresh.both[:, names.index(part)])
-        found[part] = _score(fresh, after, names.index(part), ())
+        found[part] = _score(fresh, after, names.index(part), {})
     return Scores(found)
 
 
@@ -151,7 +151,7 @@ def _usual_parts(segmenter: Segmenter) -> tuple[str, ...]:
     return tuple(name for name in ("hair", "eyes", "mouth") if name in names) or names[:4]
 
 
-def _score(pairs: Pairs, after: jax.Array, part: int, groups: tuple[int, ...]) -> PartScore:
+def _score(pairs: Pairs, after: jax.Array, part: int, groups: dict[int, float]) -> PartScore:
     *numbers, counted = (float(x) for x in _measures(pairs, after, pairs.both[:, part]))
     mean, median, ratio, transfer, approach, choice = numbers
     return PartScore(groups, mean, median, ratio, transfer, approach, choice, int(counted))

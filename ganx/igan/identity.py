@@ -29,14 +29,14 @@ class FaceSwap:
     """A whole face brought from a donor into another image.
 
     Attributes:
-      groups: that stand for the face; none for collaging.
+      groups: that stand for the face, and how far each is swapped; none for collaging.
       accepted: share of swapped images that the recogniser takes for the donor, at most `FALSE_ACCEPTS` of strangers
         being taken for each other.
       nearer: share whose face is nearer to the donor's than to the one that was there; by chance a half.
       distance: median distance to the donor over the median distance of strangers: 0 the same face, 1 a stranger's.
     """
 
-    groups: tuple[int, ...]
+    groups: dict[int, float]
     accepted: float
     nearer: float
     distance: float
@@ -64,10 +64,10 @@ def face_collage(gan: Gan, cut: Cut, parts: Segmenter, key: jax.Array, embed: Em
     """The control that knows the masks: features inside either face come from the donor."""
     fresh = draw_pairs(gan, cut, parts, jax.random.split(jax.random.clone(key))[1], pairs)
     face = fresh.both[:, jnp.array(members("face", part_names(parts)))].any(1)
-    return _asked(fresh, collaged(gan, cut, fresh, face), embed, ())
+    return _asked(fresh, collaged(gan, cut, fresh, face), embed, {})
 
 
-def _asked(pairs: Pairs, after: jax.Array, embed: Embed, groups: tuple[int, ...]) -> FaceSwap:
+def _asked(pairs: Pairs, after: jax.Array, embed: Embed, groups: dict[int, float]) -> FaceSwap:
     before, donor, now = (np.asarray(embed(images)) for images in (pairs.before, pairs.donor, after))
     to_donor, to_before = np.linalg.norm(now - donor, axis=1), np.linalg.norm(now - before, axis=1)
     everyone = np.concatenate([before, donor])

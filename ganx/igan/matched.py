@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,8 @@ WHOLE: dict[str, tuple[str, ...]] = {"face": ("skin", "brows", "eyes", "nose", "
 CARRIED = 0.55
 """Of a donor's part: so much is brought along by the groups that stand for it (ours; configs/igan/README.md)."""
 
+STEPS = 32  # in which the last group comes in
+
 
 @dataclasses.dataclass(frozen=True)
 class Matching:
@@ -50,15 +53,19 @@ class Matching:
     pairs: Pairs
     energy: np.ndarray
 
-    def standing_for(self, part: str, carried: float = CARRIED) -> tuple[int, ...]:
+    def standing_for(self, part: str, carried: float = CARRIED) -> dict[int, float]:
         """The groups that stand for a part, or for one of `WHOLE`: those that spill least, until enough is carried.
+
+        The last of them comes in only as far as that takes, so that one group more or less does not decide what is
+        measured. A part of one group takes all of it.
 
         Args:
           part: name.
           carried: the least `transfer` of the part when they are swapped.
 
         Returns:
-          The strongest first; all that have an effect there if even they carry less; () if none has.
+          How far an edit of the part goes with each group, in (0, 1], see `edits.select`; the strongest first. All that
+          have an effect there if even they carry less; none if none has.
 
         Raises:
           GanxError: there is no such part.
@@ -66,14 +73,22 @@ class Matching:
         regions = members(part, self.names)
         order = by_spill(self.energy, regions)
         mask = self.pairs.both[:, jnp.array(regions, int)].any(1)
-        chosen = order
+
+        def brings(groups: Mapping[int, float]) -> float:
+            after = swapped(self.gan, self.cut, self.pairs, select(self.labels, groups))
+            return float(_transfer(self.pairs, after, mask))
+
+        chosen = dict.fromkeys(order, 1.0)
         for count in range(1, len(order)):
-            after = swapped(self.gan, self.cut, self.pairs, select(self.labels, order[:count]))
-            if float(_transfer(self.pairs, after, mask)) >= carried:
-                chosen = order[:count]
+            if brings(dict.fromkeys(order[:count], 1.0)) >= carried:
+                chosen = dict.fromkeys(order[:count], 1.0)
                 break
+        if len(chosen) > 1:
+            *_, last = chosen
+            steps = bisect.bisect_left(range(1, STEPS), carried, key=lambda n: brings({**chosen, last: n / STEPS}))
+            chosen[last] = (steps + 1) / STEPS
         inside = self.energy[:, regions].sum(1)
-        return tuple(sorted(chosen, key=lambda group: -inside[group]))
+        return dict(sorted(chosen.items(), key=lambda each: -inside[each[0]]))
 
 
 _transfer = jax.jit(lambda pairs, after, mask: transfer(pairs.before, after, pairs.donor, mask))
@@ -95,8 +110,10 @@ def match_concepts(gan: Gan, concepts: Concepts, parts: Segmenter, key: jax.Arra
     return match(gan, concepts.cut, jnp.asarray(concepts.labels), concepts.groups, parts, key, pairs)
 
 
-def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array, segmenter: str = "") -> tuple[int, ...]:
+def groups_by_name(gan: Gan, concepts: Concepts, part: str, key: jax.Array, segmenter: str = "") -> dict[int, float]:
     """The groups that stand for a part, as a segmenter or the world that the generator learned from names it.
+
+    See `Matching.standing_for`.
 
     Raises:
       GanxError: neither of them, no such part, or one that no group changes.

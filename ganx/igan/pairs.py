@@ -51,7 +51,7 @@ def draw_pairs(gan: Gan, cut: Cut, parts: Segmenter, key: jax.Array, pairs: int,
 
 @functools.partial(jax.jit, static_argnames="cut")
 def swapped(gan: Gan, cut: Cut, pairs: Pairs, channels: jax.Array) -> jax.Array:
-    """What `pairs.before` becomes with some channels, bool `[m]`, from the donors."""
+    """What `pairs.before` becomes with some channels, `[m]` (see `edits.select`), from the donors."""
     return cut.upper(gan, pairs.a.with_features(swap(pairs.b.features, channels)(pairs.a.features)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -109,7 +109,7 @@ def _numbers(gan: Gan, concepts: Concepts, parts: Segmenter | None, key: jax.Arr
     numbers: dict = {"stage": concepts.cut.stage, "groups": concepts.groups, "share": share.tolist()}
     if parts is not None:
         matching = match_concepts(gan, concepts, parts, key)
-        numbers["parts"] = {name: list(matching.standing_for(name)) for name in matching.names}
+        numbers["parts"] = {name: matching.standing_for(name) for name in matching.names}
     return numbers
 
 
@@ -119,7 +119,7 @@ def _line(name: str, numbers: dict) -> str:
         f"{name}: {numbers['groups']} groups at {numbers['stage']}, {min(share):.0%} to {max(share):.0%} of the filters"
     )
     parts = numbers.get("parts", {})
-    return text + "".join(f"; {part} {','.join(map(str, groups))}" for part, groups in parts.items())
+    return text + "".join(f"; {part} {_said(groups)}" for part, groups in parts.items())
 
 
 def show_swap(path: str, out: str, wish: Wish) -> str:
@@ -134,16 +134,21 @@ def show_swap(path: str, out: str, wish: Wish) -> str:
     target = Path(out)
     writable_folder(target.parent)
     target.write_bytes(png(_large(rows)))
-    return f"{target}: {', '.join(draw.SWAP_COLUMNS)}; groups {', '.join(map(str, chosen))}"
+    return f"{target}: {', '.join(draw.SWAP_COLUMNS)}; groups {_said(chosen)}"
 
 
-def _chosen(gan: Gan, concepts: Concepts, wish: Wish, key: jax.Array) -> tuple[int, ...]:
+def _said(groups: Mapping[int, float]) -> str:
+    """Numbers of groups, and how far those go that do not go all the way."""
+    return ", ".join(f"{group}" if far == 1 else f"{group} ({far:.0%})" for group, far in groups.items())
+
+
+def _chosen(gan: Gan, concepts: Concepts, wish: Wish, key: jax.Array) -> dict[int, float]:
     if wish.part:
         return groups_by_name(gan, concepts, wish.part, key, wish.segmenter)
     texts = (wish.groups or "").split(",")
     if not all(text.strip().isdigit() for text in texts):
         raise GanxError(f"--groups {wish.groups}: give numbers of groups, such as 3,5; `ganx groups` shows them")
-    return edits.check_groups([int(text) for text in texts], concepts.groups)
+    return dict.fromkeys(edits.check_groups([int(text) for text in texts], concepts.groups), 1.0)
 
 
 def _edited(gan: Gan, concepts: Concepts, channels: jax.Array, wish: Wish, key: jax.Array) -> Swapped:

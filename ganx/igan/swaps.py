@@ -43,7 +43,7 @@ def swap_parts(gan: Gan, cut: Cut, a: Activation, b: Activation, channels: jax.A
     Args:
       gan, cut: where.
       a, b: what crosses the cut for the images, from `cut.lower`.
-      channels: bool `[m]`, see `edits.select`.
+      channels: `[m]`, see `edits.select`.
     """
     a_with_b = a.with_features(swap(b.features, channels)(a.features))
     b_with_a = b.with_features(swap(a.features, channels)(b.features))
@@ -83,7 +83,7 @@ def settle_swap(
     Args:
       features_of: latents `[n, ...]` -> features `[n, h, w, m]`.
       z_a, z_b: pairs, `[n, ...]`.
-      channels: bool `[m]` that are swapped.
+      channels: that are swapped, `[m]`, see `edits.select`.
       weights, labels: the energy.
       key: decides the noise.
       rule, form, prior: as for training.
@@ -104,7 +104,7 @@ def settle_swap(
 
     def energy_of(pairs: jax.Array) -> jax.Array:
         features = both(pairs)
-        swapped = jnp.where(channels, features[:, ::-1], features)
+        swapped = swap(features[:, ::-1], channels)(features)
         flat = swapped.reshape(2 * n, *swapped.shape[2:])
         return energy(flat, weights, labels, scale, form).reshape(n, 2).sum(1)
 

@@ -10,7 +10,7 @@ import pytest
 
 from ganx import GanxError
 from ganx.igan.cut import Cut, choose_cut, rectified
-from ganx.igan.edits import blend, check_groups, collage, erase, mask_at, move, select, swap
+from ganx.igan.edits import check_groups, collage, erase, mask_at, move, select, swap
 from ganx.igan.energy import energy
 from ganx.igan.langevin import LangevinRule, langevin
 from ganx.igan.swaps import settle_swap, swap_each_group, swap_parts
@@ -55,13 +55,17 @@ def test_names_of_groups_do_not_matter(pair):
     np.testing.assert_array_equal(swap(donor, select(names[LABELS], [2, 1]))(f), want)
 
 
-def test_blend_goes_from_nothing_to_swap(pair):
+@pytest.mark.parametrize("edit", [lambda channels, donor: swap(donor, channels), lambda channels, _: erase(channels)])
+def test_an_edit_goes_as_far_with_each_group_as_asked(pair, edit):
     f, donor = pair
-    channels = select(LABELS, 1)
-    np.testing.assert_array_equal(blend(donor, channels, 0.0)(f), f)
-    np.testing.assert_array_equal(blend(donor, channels, 1.0)(f), swap(donor, channels)(f))
-    half = blend(donor, channels, 0.5)(f)
-    np.testing.assert_allclose(half[..., channels], (f + donor)[..., channels] / 2, rtol=1e-6)
+    channels = select(LABELS, {0: 0.25, 1: 1.0})
+    np.testing.assert_array_equal(channels, [0.25, 1, 1, 0, 0.25])
+    found, whole = edit(channels, donor)(f), edit(select(LABELS, [0, 1]), donor)(f)
+    np.testing.assert_array_equal(found[..., 3], f[..., 3])
+    np.testing.assert_array_equal(found[..., 1:3], whole[..., 1:3])
+    quarter = 0.75 * f + 0.25 * whole
+    np.testing.assert_allclose(found[..., ::4], quarter[..., ::4], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(edit(select(LABELS, {0: 1.0, 1: 1.0}), donor)(f), whole)
 
 
 def test_move_translates_and_fills_with_zeros(pair):

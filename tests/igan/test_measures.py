@@ -13,7 +13,7 @@ from ganx.igan.controls import gan_partition, gan_stats, random_labels
 from ganx.igan.cut import Cut
 from ganx.igan.edits import collage, mask_at, select
 from ganx.igan.effects import by_spill, effect_share, group_effects
-from ganx.igan.matched import Matching
+from ganx.igan.matched import STEPS, Matching
 from ganx.igan.pairs import Pairs, swapped
 from ganx.igan.partition import fit_partition, relabel
 from ganx.igan.swaps import swap_parts
@@ -194,18 +194,23 @@ def test_groups_stand_for_a_part_once_they_carry_enough(gan, partition, pairs):
         return Matching(gan, CUT, labels, names, both, energy)
 
     own = matching(partition.labels)
-    assert [own.standing_for(name, 0.5) for name in names[:PARTS]] == [(part,) for part in range(PARTS)]
+    assert [own.standing_for(name, 0.5) for name in names[:PARTS]] == [{part: 1.0} for part in range(PARTS)]
     mixed = matching(random_labels(jax.random.key(2), partition.labels))
-    order = by_spill(mixed.energy, [1])
-    assert sorted(mixed.standing_for("b", 2.0)) == sorted(order)  # never so much
-    chosen = mixed.standing_for("b", 0.5)
-    assert set(chosen) == set(order[: len(chosen)])
+    order = by_spill(mixed.energy, [5])
+    assert mixed.standing_for("f", 2.0) == dict.fromkeys(order, 1.0)  # never so much
 
     def carried(groups):
         after = swapped(gan, CUT, both, select(mixed.labels, groups))
-        return float(transfer(both.before, after, both.donor, regions[:, 1]))
+        return float(transfer(both.before, after, both.donor, regions[:, 5]))
 
-    assert carried(order[: len(chosen)]) >= 0.5 > carried(order[: len(chosen) - 1])
+    one, two = carried(order[:1]), carried(order[:2])
+    assert mixed.standing_for("f", one - 0.1) == {order[0]: 1.0}  # a part of one group takes all of it
+    limit = (one + two) / 2
+    chosen = mixed.standing_for("f", limit)
+    assert set(chosen) == set(order[:2])
+    assert chosen[order[0]] == 1.0
+    assert 0 < chosen[order[1]] < 1
+    assert carried(chosen) >= limit > carried({**chosen, order[1]: chosen[order[1]] - 1 / STEPS})
 
 
 def test_similarity_exclusivity_and_purity_beat_random_groups(gan, partition, pairs):

@@ -49,13 +49,13 @@ def test_whose_face_it_is_after_a_swap(faces):
     embed = jax.jit(attribute_reader("faces", 32).identity)
     everything = jnp.zeros(gan.shapes[cut.stage][-1], jnp.int32)
     whole = face_swap(gan, cut, everything, 1, parts, jax.random.key(2), embed, 24)
-    assert whole == FaceSwap((0,), 1.0, 1.0, pytest.approx(0.0, abs=1e-3))
+    assert whole == FaceSwap({0: 1.0}, 1.0, 1.0, pytest.approx(0.0, abs=1e-3))
     collaged = face_collage(gan, cut, parts, jax.random.key(2), embed, 24)
-    assert collaged.groups == ()
+    assert collaged.groups == {}
     assert collaged.nearer > 0.7
     assert 0 < collaged.distance < 1
     pairs = draw_pairs(gan, cut, parts, jax.random.key(3), 24)
-    stayed = _asked(pairs, pairs.before, embed, ())
+    stayed = _asked(pairs, pairs.before, embed, {})
     assert stayed.nearer == 0
     assert stayed.distance == pytest.approx(1, abs=0.3)
 
@@ -78,7 +78,7 @@ def test_the_parts_of_a_world_are_read_off_its_pictures(faces):
 def test_swapping_all_channels_brings_the_whole_donor(scores):
     """One group of everything: the part arrives for certain, and nothing stays local."""
     for part in scores[0].parts.values():
-        assert part.groups == (0,)
+        assert part.groups == {0: 1.0}
         assert part.transfer == pytest.approx(1.0, abs=1e-4)
         assert part.approach == pytest.approx(1.0, abs=1e-4)
         assert part.choice == 1.0
