@@ -22,7 +22,7 @@ def select(labels: jax.Array, groups: Mapping[int, float] | Sequence[int] | int)
     """
     if isinstance(groups, Mapping):
         far = jnp.array(list(groups.values()), jnp.float32)
-        return (labels[:, None] == jnp.array(list(groups), jnp.int32)) @ far
+        return jnp.where(labels[:, None] == jnp.array(list(groups), jnp.int32), far, 0).sum(1)
     return jnp.isin(labels, jnp.asarray(groups, jnp.int32))
 
 
