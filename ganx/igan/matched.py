@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -71,24 +71,30 @@ class Matching:
           GanxError: there is no such part.
         """
         regions = members(part, self.names)
-        order = by_spill(self.energy, regions)
         mask = self.pairs.both[:, jnp.array(regions, int)].any(1)
 
         def brings(groups: Mapping[int, float]) -> float:
             after = swapped(self.gan, self.cut, self.pairs, select(self.labels, groups))
             return float(_transfer(self.pairs, after, mask))
 
-        chosen = dict.fromkeys(order, 1.0)
-        for count in range(1, len(order)):
-            if brings(dict.fromkeys(order[:count], 1.0)) >= carried:
-                chosen = dict.fromkeys(order[:count], 1.0)
-                break
-        if len(chosen) > 1:
-            *_, last = chosen
-            steps = bisect.bisect_left(range(1, STEPS), carried, key=lambda n: brings({**chosen, last: n / STEPS}))
-            chosen[last] = (steps + 1) / STEPS
+        chosen = _enough(by_spill(self.energy, regions), brings, carried)
         inside = self.energy[:, regions].sum(1)
         return dict(sorted(chosen.items(), key=lambda each: -inside[each[0]]))
+
+
+def _enough(order: Sequence[int], brings: Callable[[Mapping[int, float]], float], carried: float) -> dict[int, float]:
+    """The first groups that together bring enough, the last of several as far as that takes."""
+    chosen: dict[int, float] = {}
+    for group in order:
+        before, chosen = chosen, {**chosen, group: 1.0}
+        if brings(chosen) < carried:
+            continue
+        if before:
+            # transfer need not grow all the way, but it crosses the limit between 0 and 1: one such place is found
+            steps = bisect.bisect_left(range(1, STEPS), carried, key=lambda n: brings({**before, group: n / STEPS}))
+            chosen[group] = (steps + 1) / STEPS
+        break
+    return chosen
 
 
 _transfer = jax.jit(lambda pairs, after, mask: transfer(pairs.before, after, pairs.donor, mask))

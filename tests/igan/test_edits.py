@@ -55,7 +55,15 @@ def test_names_of_groups_do_not_matter(pair):
     np.testing.assert_array_equal(swap(donor, select(names[LABELS], [2, 1]))(f), want)
 
 
-@pytest.mark.parametrize("edit", [lambda channels, donor: swap(donor, channels), lambda channels, _: erase(channels)])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda channels, donor: swap(donor, channels),
+        lambda channels, _: erase(channels),
+        lambda channels, _: move(channels, 1, -1),
+    ],
+    ids=["swap", "erase", "move"],
+)
 def test_an_edit_goes_as_far_with_each_group_as_asked(pair, edit):
     f, donor = pair
     channels = select(LABELS, {0: 0.25, 1: 1.0})
