@@ -15,15 +15,14 @@ import numpy as np
 
 from ganx.gan import Gan
 from ganx.igan import locality as local
-from ganx.igan.controls import random_labels
-from ganx.igan.cut import Cut
-from ganx.igan.edits import mask_at, select
+from ganx.igan.edits import mask_at
 from ganx.igan.effects import effect_share
 from ganx.igan.files import Concepts
 from ganx.igan.filters import filter_stats
-from ganx.igan.matched import CARRIED, match
-from ganx.igan.pairs import Pairs, collaged, draw_pairs, swapped
+from ganx.igan.matched import CARRIED
+from ganx.igan.pairs import Pairs
 from ganx.igan.similarity import exclusivity, own_parts, purity, similarity
+from ganx.igan.trial import Trial, trials
 from ganx.igan.truth import part_names
 from ganx.segment import Segmenter
 
@@ -73,53 +72,26 @@ class Scores:
     dead: int = 0
 
 
-def evaluate(
-    gan: Gan,
-    cut: Cut,
-    labels: jax.Array | np.ndarray,
-    groups: int,
-    segmenter: Segmenter,
-    key: jax.Array,
-    pairs: int = 128,
-    parts: Sequence[str] = ("mouth", "eyes", "hair"),
-    carried: float = CARRIED,
-) -> Scores:
+def evaluate(trial: Trial, parts: Sequence[str] = ("mouth", "eyes", "hair"), carried: float = CARRIED) -> Scores:
     """Scores of one grouping.
 
     Args:
-      gan, cut: where.
-      labels: group of every filter, int32 `[m]`.
-      groups: how many.
-      segmenter: names the parts, see `parts_of`.
-      key: decides the pairs; the same key gives every grouping of a generator the same ones, and may be used again.
-      pairs: for matching, and as many again for measuring.
+      trial: the grouping, matched to parts.
       parts: to be moved, by name.
       carried: how much of a donor's part its groups must bring along, see `Matching`; more spills more.
     """
-    labels, names = jnp.asarray(labels, jnp.int32), part_names(segmenter)
-    match_key, fresh_key = jax.random.split(jax.random.clone(key))
-    matching = match(gan, cut, labels, groups, segmenter, match_key, pairs)
-    fresh = draw_pairs(gan, cut, segmenter, fresh_key, pairs)
     found = {}
     for part in parts:
-        chosen = matching.standing_for(part, carried)
-        after = swapped(gan, cut, fresh, select(labels, chosen))
-        found[part] = _score(fresh, after, names.index(part), chosen)
-    within, between, shared, pure, dead = map(float, _alike(fresh, labels, groups))
-    return Scores(found, effect_share(matching.energy), shared, within, between, pure, int(dead))
+        chosen, after = trial.swap(part, carried)
+        found[part] = _score(trial.fresh, after, trial.mask(part), chosen)
+    energy = trial.matching.energy
+    within, between, shared, pure, dead = map(float, _alike(trial.fresh, trial.matching.labels, len(energy)))
+    return Scores(found, effect_share(energy), shared, within, between, pure, int(dead))
 
 
-def evaluate_collage(
-    gan: Gan, cut: Cut, segmenter: Segmenter, key: jax.Array, pairs: int, parts: Sequence[str]
-) -> Scores:
-    """Feature collaging (Suzuki et al. 2018) on the same pairs: it knows the masks, which groups do without."""
-    names = part_names(segmenter)
-    fresh = draw_pairs(gan, cut, segmenter, jax.random.split(jax.random.clone(key))[1], pairs)
-    found = {}
-    for part in parts:
-        after = collaged(gan, cut, fresh, fresh.both[:, names.index(part)])
-        found[part] = _score(fresh, after, names.index(part), {})
-    return Scores(found)
+def evaluate_collage(trial: Trial, parts: Sequence[str]) -> Scores:
+    """Feature collaging (Suzuki et al. 2018) on the pairs of a trial: it knows the masks, which groups do without."""
+    return Scores({part: _score(trial.fresh, trial.collage(part), trial.mask(part), {}) for part in parts})
 
 
 def score_all(
@@ -135,14 +107,9 @@ def score_all(
 
     The controls are random groups of the sizes of the first grouping, and collaging, which knows the masks.
     """
-    first, parts = next(iter(found.values())), parts or _usual_parts(segmenter)
-    shuffled = np.asarray(random_labels(jax.random.fold_in(key, 1), jnp.asarray(first.labels)))
-    everything = {**found, "random groups": dataclasses.replace(first, labels=shuffled)}
-    scores = {
-        name: evaluate(gan, each.cut, each.labels, each.groups, segmenter, key, pairs, parts, carried)
-        for name, each in everything.items()
-    }
-    return {**scores, "collaging": evaluate_collage(gan, first.cut, segmenter, key, pairs, parts)}
+    parts, tried = parts or _usual_parts(segmenter), trials(gan, found, segmenter, key, pairs)
+    scores = {name: evaluate(each, parts, carried) for name, each in tried.items()}
+    return {**scores, "collaging": evaluate_collage(next(iter(tried.values())), parts)}
 
 
 def _usual_parts(segmenter: Segmenter) -> tuple[str, ...]:
@@ -151,8 +118,8 @@ def _usual_parts(segmenter: Segmenter) -> tuple[str, ...]:
     return tuple(name for name in ("hair", "eyes", "mouth") if name in names) or names[:4]
 
 
-def _score(pairs: Pairs, after: jax.Array, part: int, groups: dict[int, float]) -> PartScore:
-    *numbers, counted = (float(x) for x in _measures(pairs, after, pairs.both[:, part]))
+def _score(pairs: Pairs, after: jax.Array, mask: jax.Array, groups: dict[int, float]) -> PartScore:
+    *numbers, counted = (float(x) for x in _measures(pairs, after, mask))
     mean, median, ratio, transfer, approach, choice = numbers
     return PartScore(groups, mean, median, ratio, transfer, approach, choice, int(counted))
 

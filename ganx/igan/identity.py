@@ -6,16 +6,10 @@ import dataclasses
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ganx.gan import Gan
-from ganx.igan.cut import Cut
-from ganx.igan.edits import select
-from ganx.igan.matched import match, members
-from ganx.igan.pairs import Pairs, collaged, draw_pairs, swapped
-from ganx.igan.truth import part_names
-from ganx.segment import Segmenter
+from ganx.igan.pairs import Pairs
+from ganx.igan.trial import Trial
 
 FALSE_ACCEPTS = 0.01
 """Share of pairs of strangers that the recogniser may take for one person; the paper does not state its threshold."""
@@ -42,29 +36,15 @@ class FaceSwap:
     distance: float
 
 
-def face_swap(
-    gan: Gan, cut: Cut, labels: jax.Array, groups: int, parts: Segmenter, key: jax.Array, embed: Embed, pairs: int
-) -> FaceSwap:
-    """Swaps the groups that stand for the whole face and asks whose it is.
-
-    Args:
-      gan, cut, labels, groups: a grouping, as for `evaluate`.
-      parts: names the parts of a face, see `parts_of`.
-      key: decides the pairs, the same ones as for `evaluate`; may be used again.
-      embed: the recogniser.
-      pairs: for matching, and as many again for measuring.
-    """
-    match_key, fresh_key = jax.random.split(jax.random.clone(key))
-    chosen = match(gan, cut, labels, groups, parts, match_key, pairs).standing_for("face")
-    fresh = draw_pairs(gan, cut, parts, fresh_key, pairs)
-    return _asked(fresh, swapped(gan, cut, fresh, select(labels, chosen)), embed, chosen)
+def face_swap(trial: Trial, embed: Embed) -> FaceSwap:
+    """Swaps the groups that stand for the whole face and asks the recogniser whose it is."""
+    chosen, after = trial.swap("face")
+    return _asked(trial.fresh, after, embed, chosen)
 
 
-def face_collage(gan: Gan, cut: Cut, parts: Segmenter, key: jax.Array, embed: Embed, pairs: int) -> FaceSwap:
+def face_collage(trial: Trial, embed: Embed) -> FaceSwap:
     """The control that knows the masks: features inside either face come from the donor."""
-    fresh = draw_pairs(gan, cut, parts, jax.random.split(jax.random.clone(key))[1], pairs)
-    face = fresh.both[:, jnp.array(members("face", part_names(parts)))].any(1)
-    return _asked(fresh, collaged(gan, cut, fresh, face), embed, {})
+    return _asked(trial.fresh, trial.collage("face"), embed, {})
 
 
 def _asked(pairs: Pairs, after: jax.Array, embed: Embed, groups: dict[int, float]) -> FaceSwap:

@@ -18,6 +18,7 @@ from ganx.igan.lens import groups as lens
 from ganx.igan.matched import WHOLE, match
 from ganx.igan.pairs import draw_pairs
 from ganx.igan.rules import Alternation, Lambda3
+from ganx.igan.trial import on_trial
 from ganx.igan.truth import grown, part_masks, part_names, parts_of, world_of
 from ganx.lens import ImageGrid, Inquiry, Table
 from ganx.readers import attribute_reader
@@ -37,10 +38,8 @@ def scores(faces):
     gan, cut, parts = faces
     everything = np.zeros(gan.shapes[cut.stage][-1], int)
     key = jax.random.key(1)
-    return (
-        evaluate(gan, cut, everything, 1, parts, key, pairs=8, parts=("hair", "mouth")),
-        evaluate_collage(gan, cut, parts, key, 8, ("hair", "mouth")),
-    )
+    trial = on_trial(gan, cut, everything, 1, parts, key, pairs=8)
+    return evaluate(trial, ("hair", "mouth")), evaluate_collage(trial, ("hair", "mouth"))
 
 
 def test_whose_face_it_is_after_a_swap(faces):
@@ -48,9 +47,10 @@ def test_whose_face_it_is_after_a_swap(faces):
     gan, cut, parts = faces
     embed = jax.jit(attribute_reader("faces", 32).identity)
     everything = jnp.zeros(gan.shapes[cut.stage][-1], jnp.int32)
-    whole = face_swap(gan, cut, everything, 1, parts, jax.random.key(2), embed, 24)
+    trial = on_trial(gan, cut, everything, 1, parts, jax.random.key(2), 24)
+    whole = face_swap(trial, embed)
     assert whole == FaceSwap({0: 1.0}, 1.0, 1.0, pytest.approx(0.0, abs=1e-3))
-    collaged = face_collage(gan, cut, parts, jax.random.key(2), embed, 24)
+    collaged = face_collage(trial, embed)
     assert collaged.groups == {}
     assert collaged.nearer > 0.7
     assert 0 < collaged.distance < 1
