@@ -166,13 +166,15 @@ def with_mean(rows: Rows, runs: Sequence[str]) -> Rows:
 
 def compared(rows: Rows, where: str) -> list[str]:
     """What the runs' mean is of each control's, Out/In part by part and the distance."""
-    runs = np.array(rows.get(MEAN) or list(rows.values())[-1])
-    lines = []
+
+    def judged(values: Sequence[float]) -> np.ndarray:
+        return np.array([*values[OUT], values[0]])
+
+    runs, lines = judged(rows.get(MEAN) or list(rows.values())[-1]), []
     for name, values in rows.items():
-        if not name.startswith(("before, ", "trained on, ")) or name.endswith(COLLAGE):
-            continue  # collaging knows the masks, which is no fair thing to be compared with
-        share = runs / np.array(values)
-        lines.append(f"| {where} | {name} | " + " | ".join(f"{x:.2f}" for x in (*share[OUT], share[0])) + " |")
+        # collaging knows the masks, which is no fair thing to be compared with
+        if name.startswith(("before, ", "trained on, ")) and not name.endswith(COLLAGE):
+            lines.append(f"| {where} | {name} | " + " | ".join(f"{x:.2f}" for x in runs / judged(values)) + " |")
     return lines
 
 

@@ -25,7 +25,7 @@ from ganx.models import build_discriminator, build_generator, describe
 from ganx.training.adversarial import build_game
 from ganx.training.averaging import Averaging
 from ganx.training.losses import loss
-from ganx.training.method import Method
+from ganx.training.method import Method, Span
 from ganx.training.optimiser import adam
 from ganx.training.players import Players
 from ganx.training.transfer import Ancestor, ancestor, placed
@@ -42,6 +42,11 @@ class _Setup(NamedTuple):
     loss: Any
     g_opt: Any
     d_opt: Any
+
+
+def spans(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> list[Span]:
+    """What `config.method` stands for: one method for all of a run."""
+    return [Span(method(config, data, mesh))]
 
 
 def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Method:

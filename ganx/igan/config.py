@@ -21,7 +21,7 @@ def igan_config() -> ConfigDict:
             "every": 50,  # T: GAN steps for each update
             "updates": 0,  # no more than so many updates; 0 for no such limit
             "recover": 0,  # GAN steps before the first update
-            "settle": 0,  # steps of the GAN alone after the last one
+            "settle": 0,  # so many of the steps, the last ones, are the GAN's alone (ours)
             "reset_d": False,  # start with a fresh discriminator, as the paper does for BigGAN
             "smooth": 0.0,  # groups and energy see features blurred by so many positions (ours)
             "hybrids": 0.0,  # so many of the images that D sees have groups of two (ours)

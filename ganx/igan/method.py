@@ -24,7 +24,7 @@ from ganx.gan import Gan, Spec
 from ganx.igan.cut import Cut, choose_cut, rectified
 from ganx.igan.guidance import usual_norm
 from ganx.igan.partition import hold
-from ganx.igan.played import played_at
+from ganx.igan.played import played_at, with_groups
 from ganx.igan.rules import build_rules
 from ganx.igan.state import IganState, new_memory, with_memory
 from ganx.igan.update import MONITORS, PREFIX, Interpreter
@@ -32,11 +32,11 @@ from ganx.models import describe, init_generator
 from ganx.training.adversarial import as_method, build_game
 from ganx.training.loops import when
 from ganx.training.mesh import check_batch
-from ganx.training.method import Batch, Method, Metrics
+from ganx.training.method import Batch, Method, Metrics, Span
 
 
-def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Method:
-    """The method that a configuration describes, for images of the given source.
+def spans(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> list[Span]:
+    """Interpretability training, and then the steps in which the GAN is left to settle: their program has no updates.
 
     Raises:
       GanxError: as for `adversarial.build_game`; a cut or a rule that is not possible; at the start, no GAN to start
@@ -44,13 +44,15 @@ def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Me
     """
     trainer = build_trainer(config, data, mesh)
     base = as_method(trainer.interpreter.game, config, data)
-    return dataclasses.replace(
+    alone = dataclasses.replace(
         base,
         init=lambda key: trainer.init(key, data.shape),
-        step=trainer.step,
-        lazy={**base.lazy, "interpret": config.igan.every},
+        step=trainer.settle,
         start=lambda state: _start(config, base, trainer, state),
     )
+    guided = dataclasses.replace(alone, step=trainer.step, lazy={**base.lazy, "interpret": config.igan.every})
+    end = max(config.steps - config.igan.settle, 0)
+    return [Span(guided, 0, end), Span(alone, end, None, end)] if config.igan.settle else [Span(guided)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,12 @@ class Trainer:
         usual = usual_norm(state.igan.usual_norm, metrics["grad_g"], maker.rules.guidance)
         memory = dataclasses.replace(state.igan, usual_norm=usual)
         return dataclasses.replace(cast(IganState, after), igan=memory), metrics
+
+    def settle(self, state: IganState, batch: Batch, due: Mapping[str, Any]) -> tuple[IganState, Metrics]:
+        """The GAN's step alone."""
+        game = with_groups(self.interpreter.game, state.igan.partition.labels)
+        after, metrics = game.step(state, batch, due)
+        return cast(IganState, after), metrics
 
     def _update(self, state: IganState) -> IganState:
         maker = self.interpreter

@@ -78,30 +78,25 @@ class Alternation:
       every: T, GAN steps for each update (paper: 50 for BigGAN, 100 for StyleGAN).
       updates: after so many updates only the GAN trains; 0 for no such end (the paper gives none).
       recover: GAN steps before the first update (ours: an inserted ReLU or a fresh discriminator must settle).
-      settle: GAN steps after the last one (ours).
-      steps: length of the run.
     """
 
     every: int
     updates: int
     recover: int
-    settle: int
-    steps: int
 
     def __post_init__(self) -> None:
         if self.every < 1:
             raise GanxError(f"config.igan.every={self.every}: there must be at least one GAN step between updates")
-        if min(self.updates, self.recover, self.settle) < 0:
-            raise GanxError("config.igan: updates, recover and settle cannot be negative")
+        if min(self.updates, self.recover) < 0:
+            raise GanxError("config.igan: updates and recover cannot be negative")
 
     def active(self, step: jax.Array, done: jax.Array) -> jax.Array:
         """Whether an update that is due at `step`, after `done` others, runs: a bool scalar."""
-        return (step >= max(self.recover, 1)) & self.guides(step, done)
+        return (step >= max(self.recover, 1)) & self.guides(done)
 
-    def guides(self, step: jax.Array, done: jax.Array) -> jax.Array:
-        """Whether the GAN is not left to itself yet at `step`, after `done` updates: a bool scalar."""
-        runs = step <= self.steps - self.settle
-        return runs & (done < self.updates) if self.updates else runs
+    def guides(self, done: jax.Array) -> jax.Array:
+        """Whether the GAN is not left to itself yet after `done` updates: a bool scalar."""
+        return done < self.updates if self.updates else jnp.bool_(True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +149,9 @@ def build_rules(config: ConfigDict) -> Rules:
       GanxError: an unknown choice or a number that makes no sense.
     """
     igan = config.igan
-    alternation = Alternation(igan.every, igan.updates, igan.recover, igan.settle, config.steps)
+    alternation = Alternation(igan.every, igan.updates, igan.recover)
+    if not 0 <= igan.settle < config.steps:
+        raise GanxError(f"config.igan.settle={igan.settle}: so many of the run's {config.steps} steps, fewer than all")
     if igan.smooth < 0:
         raise GanxError(f"config.igan.smooth={igan.smooth}: a width in positions of the layer, 0 for none")
     if not 0 <= igan.hybrids <= 1:

@@ -126,13 +126,13 @@ class Interpreter:
     def playing(self, state: IganState) -> Game:
         """The game as it is played now: with hybrids of its groups, and with `joint` G descends the energy's term too.
 
-        The term is taken at latents of its own, from the first update on until the GAN is left to settle.
+        The term is taken at latents of its own, from the first update on until there are no more.
         """
         game = with_groups(self.game, state.igan.partition.labels)
         if not self.rules.guidance.joint:
             return game
         memory, key = state.igan, named(jax.random.fold_in(state.key, state.step), "joint")
-        on = (memory.updates > 0) & self.rules.alternation.guides(state.step, memory.updates)
+        on = (memory.updates > 0) & self.rules.alternation.guides(memory.updates)
 
         def guide(g: Net, grads: Any) -> Any:
             z, label = self._draw(named(key, "guide"), self.game.batch)

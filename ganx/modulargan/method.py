@@ -28,7 +28,12 @@ from ganx.modulargan.store import inherit
 from ganx.modulargan.targets import KINDS
 from ganx.training.config import check_choice
 from ganx.training.mesh import check_batch
-from ganx.training.method import Method, Metrics
+from ganx.training.method import Method, Metrics, Span
+
+
+def spans(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> list[Span]:
+    """What `config.method` stands for: one method for all of a run."""
+    return [Span(method(config, data, mesh))]
 
 
 def method(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> Method:

@@ -98,9 +98,9 @@ def _in_memory() -> Iterator[None]:
 
 
 def _spans(config: ConfigDict, data: SourceSpec, mesh: Mesh) -> list[Span]:
-    """The methods of a run and the steps that each is for: one, but for progressive growing."""
+    """The methods of a run and the steps that each is for."""
     if config.method != "adversarial":
-        return [Span(find_method(config.method)(config, data, mesh))]
+        return find_method(config.method)(config, data, mesh)
     if "growing" not in config:
         return [Span(adversarial(config, data, mesh))]
     phases = growing.methods(config, data, mesh)

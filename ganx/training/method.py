@@ -66,8 +66,8 @@ class Span:
     batches: int = 0
 
 
-def find_method(name: str) -> Callable[..., Method]:
-    """What `config.method` names: the function `method(config, data, mesh)` of the module `ganx.<name>.method`.
+def find_method(name: str) -> Callable[..., list[Span]]:
+    """What `config.method` names: the function `spans(config, data, mesh)` of the module `ganx.<name>.method`.
 
     Raises:
       GanxError: no package has such a module.
@@ -76,4 +76,4 @@ def find_method(name: str) -> Callable[..., Method]:
     known = [p for p in packages if p != "training" and importlib.util.find_spec(f"ganx.{p}.method")]
     if name not in known:
         raise unknown("method", name, ["adversarial", *known])
-    return importlib.import_module(f"ganx.{name}.method").method
+    return importlib.import_module(f"ganx.{name}.method").spans

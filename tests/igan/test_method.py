@@ -18,8 +18,7 @@ from ganx.grouped import read_grouping
 from ganx.igan.config import igan_config, stabilise
 from ganx.igan.energy import EnergyForm
 from ganx.igan.files import open_concepts, save_concepts
-from ganx.igan.method import build_trainer
-from ganx.igan.method import method as igan
+from ganx.igan.method import build_trainer, spans
 from ganx.igan.update import MONITORS, PREFIX
 from ganx.models import build_discriminator, init_discriminator, init_gan, make_gan
 from ganx.models.initialise import initialise
@@ -72,6 +71,11 @@ def tiny(pictures, trained):
 def run(tiny, tmp_path_factory):
     """A whole run of seven steps, with updates at steps 2 and 4."""
     return train(tiny, tmp_path_factory.mktemp("run") / "whole", ONE).workdir
+
+
+def igan(config, data):
+    """The method that a run begins with."""
+    return spans(config, data)[0].method
 
 
 def lines(workdir):
@@ -187,6 +191,29 @@ def test_a_joint_run_resumes_bit_for_bit_and_eight_devices_agree(together, joint
     chex.assert_trees_all_equal(params(tmp_path / "run"), params(joint_run))
     eight = train(together, tmp_path / "eight", make_mesh(jax.devices())).workdir
     chex.assert_trees_all_close(params(eight), params(joint_run), atol=1e-5)
+
+
+def test_the_last_steps_are_the_gan_s_alone_and_a_run_resumes_among_them(together, joint_run, tmp_path):
+    """From the first of them on neither groups nor energy move, and G takes the steps of any other GAN."""
+    config = together.copy_and_resolve_references()
+    config.steps, config.checkpoint_every, config.igan.settle = 6, 5, 3
+    run = train(config, tmp_path / "whole", ONE).workdir
+    assert [line["igan/updates"] for line in lines(run)] == [line["igan/updates"] for line in lines(joint_run)] + [
+        1
+    ] * 3
+    np.testing.assert_array_equal(open_concepts(run)[1].weights, open_concepts(joint_run)[1].weights)
+    assert jnp.abs(params(run)["s0"]["kernel"] - params(joint_run)["s0"]["kernel"]).max() > 0
+    shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "6")
+    train(config, tmp_path / "run", ONE)
+    chex.assert_trees_all_equal(params(tmp_path / "run"), params(run))
+    guided, alone = spans(config, SourceSpec("npz:x", (8, 8, 3)))
+    assert (guided.start, guided.stop, alone.start, alone.stop, alone.batches) == (0, 3, 3, None, 3)
+    assert set(guided.method.lazy) - set(alone.method.lazy) == {"interpret"}
+    for settle in (6, -1):
+        config.igan.settle = settle
+        with pytest.raises(GanxError, match="settle"):
+            spans(config, SourceSpec("npz:x", (8, 8, 3)))
 
 
 def test_features_that_can_be_negative_want_a_relu_and_get_one(tiny, tmp_path):
