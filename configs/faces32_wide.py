@@ -8,6 +8,6 @@ def get_config():
     config = demo_config()
     config.model.generator = {"width": 128, "width_max": 256, "extra": 1}
     config.model.discriminator = {"width": 48, "norm": False}
-    config.steps = 4000
+    config.steps = 16_000
     config.g.lr = config.d.lr = 5e-4
     return config

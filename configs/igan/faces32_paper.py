@@ -1,0 +1,26 @@
+"""The paper's own rules, as literally as they are stated, on the GAN of faces32.py, to be compared with ours.
+
+ganx train --config configs/faces32_wide.py --workdir runs/wide
+ganx train --config configs/igan/faces32_paper.py --init runs/wide --workdir runs/paper
+"""
+
+from ganx.igan.config import paper_biggan
+
+
+def get_config():
+    """BigGAN's settings but for the networks: 16 groups, and the discriminator that the GAN was trained with."""
+    config = paper_biggan()
+    config.data.source = "world:faces?size=32"
+    config.model.family = "dcgan"
+    config.model.generator = {"width": 128, "width_max": 256, "extra": 1}
+    config.model.discriminator = {"width": 48, "norm": False}
+    config.batch = 16
+    config.steps = 6400
+    config.g.lr = config.d.lr = 5e-4
+    config.r1.gamma, config.r1.every = 0.5, 8
+    config.ema_kimg = 2.0
+    config.igan.groups = 16
+    config.igan.rectify, config.igan.reset_d = False, False
+    config.igan.partition.images, config.igan.partition.batch = 128, 64
+    config.sample_every = config.checkpoint_every = 800
+    return config
