@@ -8,7 +8,10 @@ from ganx.igan.config import paper_biggan
 
 
 def get_config():
-    """BigGAN's settings but for the networks: 16 groups, and the discriminator that the GAN was trained with."""
+    """BigGAN's settings but for the networks: 16 groups, and the discriminator that the GAN was trained with.
+
+    Chains are clipped, which the paper does not mention: without it they run away, and the second update is infinite.
+    """
     config = paper_biggan()
     config.data.source = "world:faces?size=32"
     config.model.family = "dcgan"
@@ -21,6 +24,7 @@ def get_config():
     config.ema_kimg = 2.0
     config.igan.groups = 16
     config.igan.rectify, config.igan.reset_d = False, False
+    config.igan.langevin.clip_score = 50.0
     config.igan.partition.images, config.igan.partition.batch = 128, 64
     config.sample_every = config.checkpoint_every = 800
     return config
