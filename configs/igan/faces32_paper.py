@@ -8,15 +8,13 @@ from ganx.igan.config import paper_biggan
 
 
 def get_config():
-    """BigGAN's settings but for the networks: 16 groups, and the discriminator that the GAN was trained with.
+    """BigGAN's settings with 16 groups, and the networks of the GAN that it starts from, its discriminator too.
 
     Chains are clipped, which the paper does not mention: without it they run away, and the second update is infinite.
     """
     config = paper_biggan()
     config.data.source = "world:faces?size=32"
     config.model.family = "dcgan"
-    config.model.generator = {"width": 128, "width_max": 256, "extra": 1}
-    config.model.discriminator = {"width": 48, "norm": False}
     config.batch = 16
     config.steps = 6400
     config.g.lr = config.d.lr = 5e-4
