@@ -16,7 +16,7 @@ def get_config():
     config.data.source = "world:faces?size=32"
     config.model.family = "stylegan2"
     config.batch = 16
-    config.steps = 4800
+    config.steps = 6400
     config.share_fakes = False
     config.r1.gamma = 0.5
     config.style_mixing = 0.9
@@ -27,7 +27,7 @@ def get_config():
     config.igan.groups = 16
     config.igan.every = 16
     config.igan.recover = 200
-    config.igan.settle = 400
+    config.igan.settle = 3200
     config.igan.partition.images, config.igan.partition.batch = 128, 64
     config.sample_every = config.checkpoint_every = 800
     return config
