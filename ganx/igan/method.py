@@ -51,7 +51,7 @@ def spans(config: ConfigDict, data: SourceSpec, mesh: Mesh | None = None) -> lis
         start=lambda state: _start(config, base, trainer, state),
     )
     guided = dataclasses.replace(alone, step=trainer.step, lazy={**base.lazy, "interpret": config.igan.every})
-    end = max(config.steps - config.igan.settle, 0)
+    end = config.steps - config.igan.settle
     return [Span(guided, 0, end), Span(alone, end, None, end)] if config.igan.settle else [Span(guided)]
 
 
