@@ -105,10 +105,7 @@ def try_out(subject: Subject, key: jax.Array, pairs: int) -> dict[str, Trial]:
     """Every grouping of a GAN on trial; controls with random groups."""
     if subject.control:
         return trials(subject.gan, subject.found, subject.parts, key, pairs)
-    return {
-        name: on_trial(subject.gan, each.cut, each.labels, each.groups, subject.parts, key, pairs)
-        for name, each in subject.found.items()
-    }
+    return {name: on_trial(subject.gan, each, subject.parts, key, pairs) for name, each in subject.found.items()}
 
 
 def score(subject: Subject, tried: Mapping[str, Trial], price: float, parts: Sequence[str], carried: float) -> Rows:

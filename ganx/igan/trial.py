@@ -11,10 +11,9 @@ import numpy as np
 
 from ganx.gan import Gan
 from ganx.igan.controls import random_labels
-from ganx.igan.cut import Cut
 from ganx.igan.edits import select
 from ganx.igan.files import Concepts
-from ganx.igan.matched import CARRIED, Matching, match, members
+from ganx.igan.matched import CARRIED, Matching, match_concepts, members
 from ganx.igan.pairs import Pairs, collaged, draw_pairs, swapped
 from ganx.segment import Segmenter
 
@@ -47,28 +46,18 @@ class Trial:
         return collaged(self.matching.gan, self.matching.cut, self.fresh, self.mask(part))
 
 
-def on_trial(
-    gan: Gan,
-    cut: Cut,
-    labels: jax.Array | np.ndarray,
-    groups: int,
-    segmenter: Segmenter,
-    key: jax.Array,
-    pairs: int = 128,
-) -> Trial:
+def on_trial(gan: Gan, concepts: Concepts, segmenter: Segmenter, key: jax.Array, pairs: int = 128) -> Trial:
     """Matches a grouping to parts and draws pairs to measure it on.
 
     Args:
-      gan, cut: where.
-      labels: group of every filter, int32 `[m]`.
-      groups: how many.
+      gan, concepts: a generator and groups of its filters.
       segmenter: names the parts, see `parts_of`.
       key: decides the pairs; the same key gives every grouping of a generator the same ones, and may be used again.
       pairs: for matching, and as many again for measuring.
     """
     match_key, fresh_key = jax.random.split(jax.random.clone(key))
-    matching = match(gan, cut, jnp.asarray(labels, jnp.int32), groups, segmenter, match_key, pairs)
-    return Trial(matching, draw_pairs(gan, cut, segmenter, fresh_key, pairs))
+    matching = match_concepts(gan, concepts, segmenter, match_key, pairs)
+    return Trial(matching, draw_pairs(gan, concepts.cut, segmenter, fresh_key, pairs))
 
 
 def trials(
@@ -78,7 +67,4 @@ def trials(
     first = next(iter(found.values()))
     shuffled = np.asarray(random_labels(jax.random.fold_in(key, 1), jnp.asarray(first.labels)))
     everything = {**found, RANDOM: dataclasses.replace(first, labels=shuffled)}
-    return {
-        name: on_trial(gan, each.cut, each.labels, each.groups, segmenter, key, pairs)
-        for name, each in everything.items()
-    }
+    return {name: on_trial(gan, each, segmenter, key, pairs) for name, each in everything.items()}

@@ -194,7 +194,7 @@ def test_a_joint_run_resumes_bit_for_bit_and_eight_devices_agree(together, joint
 
 
 def test_the_last_steps_are_the_gan_s_alone_and_a_run_resumes_among_them(together, joint_run, tmp_path):
-    """From the first of them on neither groups nor energy move, and G takes the steps of any other GAN."""
+    """From the first of them on neither groups nor energy move, and G goes on."""
     config = together.copy_and_resolve_references()
     config.steps, config.checkpoint_every, config.igan.settle = 6, 5, 3
     run = train(config, tmp_path / "whole", ONE).workdir

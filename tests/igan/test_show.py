@@ -13,6 +13,7 @@ from ganx.cli import main
 from ganx.igan import draw
 from ganx.igan.cut import choose_cut
 from ganx.igan.evaluate import evaluate, evaluate_collage
+from ganx.igan.files import Concepts
 from ganx.igan.identity import FaceSwap, _asked, face_collage, face_swap
 from ganx.igan.lens import groups as lens
 from ganx.igan.matched import WHOLE, match
@@ -38,7 +39,7 @@ def scores(faces):
     gan, cut, parts = faces
     everything = np.zeros(gan.shapes[cut.stage][-1], int)
     key = jax.random.key(1)
-    trial = on_trial(gan, cut, everything, 1, parts, key, pairs=8)
+    trial = on_trial(gan, Concepts(cut, everything, 1), parts, key, pairs=8)
     return evaluate(trial, ("hair", "mouth")), evaluate_collage(trial, ("hair", "mouth"))
 
 
@@ -46,8 +47,8 @@ def test_whose_face_it_is_after_a_swap(faces):
     """All channels bring the donor's face, none leaves the one that was there, and true masks bring most of it."""
     gan, cut, parts = faces
     embed = jax.jit(attribute_reader("faces", 32).identity)
-    everything = jnp.zeros(gan.shapes[cut.stage][-1], jnp.int32)
-    trial = on_trial(gan, cut, everything, 1, parts, jax.random.key(2), 24)
+    everything = np.zeros(gan.shapes[cut.stage][-1], int)
+    trial = on_trial(gan, Concepts(cut, everything, 1), parts, jax.random.key(2), 24)
     whole = face_swap(trial, embed)
     assert whole == FaceSwap({0: 1.0}, 1.0, 1.0, pytest.approx(0.0, abs=1e-3))
     collaged = face_collage(trial, embed)
